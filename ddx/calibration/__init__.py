@@ -1,0 +1,1 @@
+"""Calibration: `calibrator` maps stated to calibrated confidence, `fitting` learns, `reliability` shows."""

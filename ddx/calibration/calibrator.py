@@ -1,0 +1,217 @@
+"""Calibrators: from the confidences a model states to confidences that mean what they say.
+
+Kinds, from least to most assumed:
+- "identity": what was stated, rescaled only where it sums to more than 1;
+- "isotonic": a non-decreasing map for rank 1, rank 2, and the rest, then rescaled where the sum is above 1
+  (Zadrozny & Elkan 2002);
+- "list-softmax": the whole list with "something else" as one categorical, q_r ∝ exp(s_r·ln p_r + b_r),
+  temperature and vector scaling (Guo et al. 2017) on the stated list. It sums to 1 by construction, so
+  nothing is rescaled.
+
+Slots keep their places. A calibrated confidence can be larger in a later slot: the caller re-sorts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ddx.differential import Semantics
+from ddx.errors import InputError
+
+__all__ = ["Calibrator", "Kind", "checked_lists", "list_log_scores", "to_unit_sum"]
+
+Kind = Literal["identity", "isotonic", "list-softmax"]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+VERSION = 1
+FLOOR = 0.005  # half of the smallest whole percent: what a stated 0 is taken for before the logarithm
+REACH = 3.0  # covariates are held within this many standard deviations of the cases fitted on
+
+
+@dataclass(frozen=True)
+class Calibrator:
+    """A fitted calibrator; make one with `ddx.calibration.fitting.fit`, or `Calibrator("identity", k=5)`.
+
+    parameters: "isotonic": groups, a list of {x, y} by rank, the last for all later ranks. "list-softmax":
+        log_slope [K+1] and bias [K] (the last slope and no bias for "something else"), slope_shift [m] and
+        other_shift [m] for the covariates. "identity": none.
+    covariates, centre, spread: names, means and standard deviations of the m covariates.
+    fitted_on: sha256 of the sorted ids of the cases fitted on.
+    """
+
+    kind: Kind
+    k: int
+    semantics: Semantics = "pathology"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    covariates: tuple[str, ...] = ()
+    centre: tuple[float, ...] = ()
+    spread: tuple[float, ...] = ()
+    n_cases: int = 0
+    fitted_on: str = ""
+
+    def apply(self, conf: ArrayLike, mask: ArrayLike, x: ArrayLike | None = None) -> tuple[Floats, Bools]:
+        """(calibrated [n, K], rescaled [n]) for stated conf [n, K], mask [n, K] true where one is listed.
+
+        K may be below the calibrator's k, not above. x [n, m]: the raw covariates, in the order of
+        `covariates`; they are standardised with the mean and sd of the fit and held within 3 sd. Empty
+        slots get 0. `rescaled` says that the confidences had to be divided by their sum, which was above 1.
+
+        >>> q, rescaled = Calibrator("identity", k=2).apply([[.9, .3], [.5, .2]], [[1, 1], [1, 1]])
+        >>> q.round(2).tolist(), rescaled.tolist()
+        ([[0.75, 0.25], [0.5, 0.2]], [True, False])
+        """
+        p, listed = checked_lists(conf, mask)
+        if p.shape[1] > self.k:
+            raise ValueError(f"the calibrator was made for lists of at most {self.k}; got {p.shape[1]} slots")
+        if self.kind == "identity":
+            return (p, np.zeros(len(p), dtype=np.bool_)) if self.semantics == "membership" else to_unit_sum(p)
+        if self.kind == "isotonic":
+            groups = self.parameters["groups"]
+            mapped = np.zeros_like(p)
+            for slot in range(p.shape[1]):
+                group = groups[min(slot, len(groups) - 1)]
+                mapped[:, slot] = np.interp(p[:, slot], group["x"], group["y"])
+            return to_unit_sum(np.where(listed, mapped, 0.0))
+        scores = list_log_scores(
+            p,
+            listed,
+            self.standardised(x, len(p)),
+            np.asarray(self.parameters["log_slope"], dtype=np.float64),
+            np.asarray(self.parameters["bias"], dtype=np.float64),
+            np.asarray(self.parameters["slope_shift"], dtype=np.float64),
+            np.asarray(self.parameters["other_shift"], dtype=np.float64),
+        )
+        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        return shares[:, :-1], np.zeros(len(p), dtype=np.bool_)
+
+    def standardised(self, x: ArrayLike | None, n: int) -> Floats:
+        """Covariates [n, m] as the fit saw them. ValueError when their number is wrong or one is missing."""
+        m = len(self.covariates)
+        raw = np.empty((n, 0)) if x is None else np.asarray(x, dtype=np.float64)
+        if raw.shape != (n, m):
+            names = ", ".join(self.covariates) or "none"
+            raise ValueError(f"the calibrator needs covariates [{n}, {m}] ({names}); got shape {raw.shape}")
+        if not bool(np.all(np.isfinite(raw))):
+            raise ValueError("covariates must be finite numbers")
+        centred = (raw - np.asarray(self.centre).reshape(1, m)) / np.asarray(self.spread).reshape(1, m)
+        return np.asarray(np.clip(centred, -REACH, REACH))
+
+    def to_json(self) -> str:
+        """Readable JSON, the same text for the same calibrator."""
+        body = {
+            "version": VERSION,
+            "kind": self.kind,
+            "k": self.k,
+            "semantics": self.semantics,
+            "n_cases": self.n_cases,
+            "fitted_on": self.fitted_on,
+            "covariates": [
+                {"name": name, "mean": mean, "sd": sd}
+                for name, mean, sd in zip(self.covariates, self.centre, self.spread, strict=True)
+            ],
+            "parameters": dict(self.parameters),
+        }
+        return json.dumps(body, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "calibrator") -> Calibrator:
+        """Read what `to_json` wrote. Raises InputError, naming `source`, when the text is something else."""
+        try:
+            body = json.loads(text)
+            if body["version"] != VERSION:
+                raise ValueError(f"version {body['version']} is not {VERSION}")
+            if body["kind"] not in get_args(Kind) or body["semantics"] not in get_args(Semantics):
+                raise ValueError(f"unknown kind {body['kind']!r} or semantics {body['semantics']!r}")
+            found = cls(
+                kind=body["kind"],
+                k=int(body["k"]),
+                semantics=body["semantics"],
+                parameters=body["parameters"],
+                covariates=tuple(str(c["name"]) for c in body["covariates"]),
+                centre=tuple(float(c["mean"]) for c in body["covariates"]),
+                spread=tuple(float(c["sd"]) for c in body["covariates"]),
+                n_cases=int(body["n_cases"]),
+                fitted_on=str(body["fitted_on"]),
+            )
+            _check_parameters(found)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{source}: not a calibrator of this version ({error}); fit it again") from error
+        return found
+
+
+def _check_parameters(found: Calibrator) -> None:
+    """Raise ValueError unless the parameters have the shapes that `apply` reads."""
+    if found.kind == "list-softmax":
+        m = len(found.covariates)
+        wanted = {"log_slope": found.k + 1, "bias": found.k, "slope_shift": m, "other_shift": m}
+        for name, size in wanted.items():
+            values = np.asarray(found.parameters[name], dtype=np.float64)
+            if values.shape != (size,) or not bool(np.all(np.isfinite(values))):
+                raise ValueError(f"{name} must be {size} finite numbers")
+    elif found.kind == "isotonic":
+        for group in found.parameters["groups"]:
+            x, y = np.asarray(group["x"], dtype=np.float64), np.asarray(group["y"], dtype=np.float64)
+            if x.ndim != 1 or x.shape != y.shape or len(x) == 0:
+                raise ValueError("each group needs x and y of one length")
+            if bool(np.any(np.diff(x) < 0)) or bool(np.any(np.diff(y) < 0)) or y[0] < 0 or y[-1] > 1:
+                raise ValueError("the x and y of a group must not decrease, y within 0 and 1")
+        if not found.parameters["groups"]:
+            raise ValueError("no groups")
+    if found.covariates and min(found.spread) <= 0:
+        raise ValueError("the sd of a covariate must be above 0")
+
+
+def checked_lists(conf: ArrayLike, mask: ArrayLike) -> tuple[Floats, Bools]:
+    """(conf with 0 in empty slots, mask as bool), both [n, K]. Raises ValueError on anything else."""
+    p, listed = np.asarray(conf, dtype=np.float64), np.asarray(mask, dtype=np.bool_)
+    if p.ndim != 2 or p.shape != listed.shape:
+        raise ValueError(f"conf and mask must both be [n, K]; got {p.shape} and {listed.shape}")
+    p = np.where(listed, p, 0.0)
+    if not bool(np.all((p >= 0) & (p <= 1))):
+        raise ValueError("confidences must be within 0 and 1")
+    return p, listed
+
+
+def to_unit_sum(conf: Floats) -> tuple[Floats, Bools]:
+    """Divide each list that sums to more than 1 by its sum; (conf [n, K], rescaled [n])."""
+    total = conf.sum(axis=1)
+    rescaled = total > 1 + 1e-9
+    return conf / np.where(rescaled, total, 1.0)[:, None], rescaled
+
+
+def list_log_scores(
+    p: Floats,
+    listed: Bools,
+    z: Floats,
+    log_slope: Floats,
+    bias: Floats,
+    slope_shift: Floats,
+    other_shift: Floats,
+) -> Floats:
+    """Log scores [n, K+1] of the slots and "something else"; −inf in empty slots.
+
+    slot r: exp(α_r + w·z)·ln max(p_r, floor) + b_r;   other: exp(α_o + w·z)·ln max(1 − Σp, floor) + v·z.
+    The slope is an exponential so that more stated confidence never means less calibrated confidence.
+    """
+    slots = p.shape[1]
+    slope = np.exp(np.append(log_slope[:slots], log_slope[-1]) + (z @ slope_shift)[:, None])
+    scores = slope * log_stated(p)
+    scores[:, :slots] += bias[:slots]
+    scores[:, slots] += z @ other_shift
+    scores[:, :slots][~listed] = -np.inf
+    return scores
+
+
+def log_stated(p: Floats) -> Floats:
+    """ln of the stated confidences and of the rest, [n, K+1], with the floor."""
+    rest = 1.0 - p.sum(axis=1)
+    logs: Floats = np.log(np.maximum(np.column_stack([p, rest]), FLOOR))
+    return logs

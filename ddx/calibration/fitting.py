@@ -1,0 +1,163 @@
+"""Fitting a calibrator on cases whose outcome is known: which slot held the pathology, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ddx.calibration.calibrator import Calibrator, Kind, checked_lists, list_log_scores, log_stated
+from ddx.metrics.calibration import isotonic
+
+__all__ = ["fit", "mean_log_loss"]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+PENALTY = 1.0  # L2 on the summed log-loss: worth a few cases, it keeps rare slots from running away
+SMOOTH = 20.0  # the same on the steps of ln slope from rank to rank: 0.2 is a likely step, 1 is not
+LEAST = 100  # items below which a rank takes the isotonic fit of all ranks together
+
+
+def fit(
+    kind: Kind,
+    conf: ArrayLike,
+    mask: ArrayLike,
+    outcome: ArrayLike,
+    x: ArrayLike | None = None,
+    *,
+    covariates: Sequence[str] = (),
+    fitted_on: str = "",
+) -> Calibrator:
+    """Fit on stated conf [n, K], mask [n, K], outcome int [n] in 0..K (K: something else). `pathology` only.
+
+    x [n, m] with m names in `covariates` ("list-softmax" only): what the temperature and the weight of
+    "something else" may depend on, such as the log of the number of stated findings, raw: the
+    standardisation is stored. fitted_on: sha256 of the sorted case ids, made by the caller. Fit on cases
+    that trained nothing else.
+
+    Raises ValueError on wrong shapes, no cases, or an outcome that names an empty slot.
+    """
+    p, listed = checked_lists(conf, mask)
+    y = np.asarray(outcome)
+    n, k = p.shape
+    if n == 0:
+        raise ValueError("no cases to fit a calibrator on")
+    if y.shape != (n,) or not np.issubdtype(y.dtype, np.integer) or int(y.min()) < 0 or int(y.max()) > k:
+        raise ValueError(f"outcome must hold one whole number from 0 to {k} for each of the {n} cases")
+    if not bool(np.column_stack([listed, np.ones(n, dtype=np.bool_)])[np.arange(n), y].all()):
+        raise ValueError("an outcome names an empty slot")
+    if x is not None and kind != "list-softmax":
+        raise ValueError(f"kind {kind!r} takes no covariates")
+    common: dict[str, Any] = {"k": k, "n_cases": n, "fitted_on": fitted_on}
+    if kind == "identity":
+        return Calibrator("identity", **common)
+    if kind == "isotonic":
+        return Calibrator("isotonic", parameters={"groups": _fit_isotonic(p, listed, y)}, **common)
+    if kind != "list-softmax":
+        raise ValueError(f"unknown kind of calibrator {kind!r}")
+    raw = np.empty((n, 0)) if x is None else np.asarray(x, dtype=np.float64)
+    if raw.shape != (n, len(covariates)):
+        raise ValueError(f"x must be [{n}, {len(covariates)}], a column for each name; got {raw.shape}")
+    spread = raw.std(axis=0)
+    common |= {
+        "covariates": tuple(covariates),
+        "centre": tuple(raw.mean(axis=0).tolist()),
+        "spread": tuple(
+            np.where(spread > 0, spread, 1.0).tolist()
+        ),  # a constant covariate then moves nothing
+    }
+    z = Calibrator("list-softmax", **common).standardised(raw, n)
+    return Calibrator("list-softmax", parameters=_fit_list_softmax(p, listed, y, z), **common)
+
+
+def mean_log_loss(conf: ArrayLike, outcome: ArrayLike, floor: float = 1e-6) -> float:
+    """Mean −ln of the confidence given to what happened; conf [n, K] sums to at most 1, outcome in 0..K.
+
+    >>> round(mean_log_loss([[.5, .25]], [2]), 4)                 # −ln .25
+    1.3863
+    """
+    q = np.asarray(conf, dtype=np.float64)
+    every = np.column_stack([q, 1.0 - q.sum(axis=1)])
+    given = every[np.arange(len(q)), np.asarray(outcome)]
+    return float(-np.log(np.maximum(given, floor)).mean())
+
+
+def _fit_list_softmax(p: Floats, listed: Bools, y: Ints, z: Floats) -> dict[str, list[float]]:
+    """Maximum likelihood with a light L2, by L-BFGS with the exact gradient.
+
+    Neighbouring ranks are pulled together, so that a rank that hardly occurs takes after the one before it.
+    """
+    from scipy.optimize import minimize  # here: applying a calibrator must not wait for scipy
+
+    n, k = p.shape
+    m = z.shape[1]
+    logs = log_stated(p)
+    target = np.zeros((n, k + 1))
+    target[np.arange(n), y] = 1.0
+    cuts = np.cumsum([k + 1, k, m])
+
+    def loss(theta: Floats) -> tuple[float, Floats]:
+        log_slope, bias, slope_shift, other_shift = np.split(theta, cuts)
+        scores = list_log_scores(p, listed, z, log_slope, bias, slope_shift, other_shift)
+        top = scores.max(axis=1, keepdims=True)
+        shares = np.exp(scores - top)
+        total = shares.sum(axis=1, keepdims=True)
+        nll = float((np.log(total) + top).sum() - scores[np.arange(n), y].sum())
+        error = shares / total - target  # d nll / d score; 0 in empty slots
+        by_slope = error * np.exp(log_slope + (z @ slope_shift)[:, None]) * logs
+        gradient = np.concatenate(
+            [by_slope.sum(axis=0), error[:, :k].sum(axis=0), z.T @ by_slope.sum(axis=1), z.T @ error[:, k]]
+        )
+        ridge, pull = _penalty(theta, k)
+        return (nll + ridge) / n, (gradient + pull) / n
+
+    start = np.zeros(2 * k + 1 + 2 * m)  # every slope 1, every bias 0: what was stated
+    # α and w within e^±3: no temperature in use lies outside, and a search step can't overflow
+    bounds = [(-3.0, 3.0)] * (k + 1) + [(None, None)] * k + [(-1.0, 1.0)] * m + [(None, None)] * m
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
+    names = ("log_slope", "bias", "slope_shift", "other_shift")
+    return {name: part.tolist() for name, part in zip(names, np.split(found.x, cuts), strict=True)}
+
+
+def _penalty(theta: Floats, k: int) -> tuple[float, Floats]:
+    """½·(SMOOTH·Σ steps of ln slope² + PENALTY·Σ (steps of bias, and every other parameter)²)."""
+    gradient = np.zeros_like(theta)
+    value = 0.0
+    for begin, smooth in ((0, SMOOTH), (k + 1, PENALTY)):  # slopes, then biases: K ranks each
+        weight = np.append(PENALTY, np.full(k - 1, smooth))
+        step = np.diff(theta[begin : begin + k], prepend=0.0)
+        value += float(weight @ step**2)
+        pull = weight * step
+        gradient[begin : begin + k] = pull - np.append(pull[1:], 0.0)
+    rest = np.r_[k, 2 * k + 1 : len(theta)]
+    value += PENALTY * float(theta[rest] @ theta[rest])
+    gradient[rest] = PENALTY * theta[rest]
+    return 0.5 * value, gradient
+
+
+def _fit_isotonic(p: Floats, listed: Bools, y: Ints) -> list[dict[str, list[float]]]:
+    """One fit for rank 1, one for rank 2, one for all later ranks; all ranks together where items are few."""
+    k = p.shape[1]
+    hit = y[:, None] == np.arange(k)
+    everything = _monotone(p[listed], hit[listed])
+    groups = []
+    for slots in (slice(0, 1), slice(1, 2), slice(2, None)):
+        inside = listed[:, slots]
+        if inside.shape[1]:
+            few = int(inside.sum()) < LEAST
+            groups.append(everything if few else _monotone(p[:, slots][inside], hit[:, slots][inside]))
+    return groups
+
+
+def _monotone(p: Floats, hit: Bools) -> dict[str, list[float]]:
+    """x, y of a non-decreasing map, kept a little off 0 and 1: n items can't show either rate."""
+    if len(p) == 0:
+        return {"x": [0.0, 1.0], "y": [0.0, 1.0]}
+    x, inverse, counts = np.unique(p, return_inverse=True, return_counts=True)
+    fitted = isotonic(np.bincount(inverse, weights=hit) / counts, counts.astype(np.float64))
+    margin = 1.0 / (len(p) + 2)
+    return {"x": x.tolist(), "y": np.clip(fitted, margin, 1 - margin).tolist()}

@@ -1,0 +1,1 @@
+"""Engines: text in, text and token ids out. Nothing clinical lives here."""

@@ -1,0 +1,1 @@
+"""Evaluation: the shipped model, its baselines, and what the figures are worth."""

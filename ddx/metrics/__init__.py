@@ -1,0 +1,1 @@
+"""Metrics: per case first (`per_case`), aggregated second (`aggregate`), calibration (`calibration`)."""

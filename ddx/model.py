@@ -1,0 +1,153 @@
+"""The one path: case → prompt → engine → parser → matcher → calibrator → Differential.
+
+Training, evaluation, batch scoring and the app all answer through here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ddx.calibration.calibrator import Calibrator
+from ddx.case import Case
+from ddx.differential import Diagnosis, Differential, Semantics
+from ddx.engines.drafting import line_drafter
+from ddx.engines.local import Generation, TransformersEngine
+from ddx.errors import InputError
+from ddx.formats import LinesFormat, Parsed
+from ddx.prompt import messages, prompt_hash
+from ddx.provenance import file_hash, read_model_card, shipped_folder, versions
+from ddx.vignette import render
+from ddx.vocabulary import Match, Matcher, Vocabulary, load_vocabulary
+
+MAX_NEW_TOKENS = 96
+COVARIATE = "log_words"  # how much a case says: calibration has to hold for little and for much
+
+
+class Model:
+    """A language model that answers cases; make one with `load_model`."""
+
+    def __init__(
+        self,
+        engine: TransformersEngine,
+        k: int,
+        calibrator: Calibrator | None,
+        info: dict[str, Any],
+        vocabulary: Vocabulary | None = None,
+        semantics: Semantics = "pathology",
+    ) -> None:
+        self.engine = engine
+        self.format = LinesFormat(k)
+        self.vocabulary = vocabulary or load_vocabulary()
+        self.matcher = Matcher(self.vocabulary)
+        self.calibrator = calibrator or Calibrator("identity", k=k, semantics=semantics)
+        self.semantics: Semantics = semantics
+        self.info = {**info, "prompt_sha256": prompt_hash(self.format.instructions())}
+        self._draft = line_drafter(engine.encode, [c.short for c in self.vocabulary])
+
+    def prompt_text(self, case: Case, seed: int | None = None) -> str:
+        """The text of a case as the model sees it, without the instructions."""
+        return render(case, seed=seed)
+
+    def predict(self, case: Case) -> Differential:
+        """The differential for one case."""
+        return self.predict_many([case])[0]
+
+    def predict_many(
+        self,
+        cases: Sequence[Case],
+        on_done: Callable[[int], None] | None = None,
+        seeds: Sequence[int | None] | None = None,
+        batch_size: int = 24,
+    ) -> list[Differential]:
+        """Differentials in the order of `cases`. An unreadable answer gives a differential with status "empty".
+
+        `seeds` picks the wording of structured findings (see `ddx.vignette.render`); None is the plain wording.
+        """
+        texts = [self.prompt_text(c, s) for c, s in zip(cases, seeds or [None] * len(cases), strict=True)]
+        chats = [messages(text, self.format.instructions()) for text in texts]
+        generations = self.engine.generate(chats, MAX_NEW_TOKENS, self._draft, batch_size, on_done)
+        return [
+            self.read(case, text, generation) for case, text, generation in zip(cases, texts, generations, strict=True)
+        ]
+
+    def read(self, case: Case, text: str, generation: Generation) -> Differential:
+        """One generation to a calibrated differential: parser, matcher, calibrator."""
+        parsed = self.format.parse(generation.text, truncated=generation.truncated)
+        answers, repairs = self._distinct(parsed)
+        confidence, rescaled = self._calibrated(answers, text)
+        order = sorted(range(len(answers)), key=lambda i: -confidence[i])
+        diagnoses = tuple(
+            _diagnosis(rank, answers[i], float(confidence[i])) for rank, i in enumerate(order, start=1)
+        )
+        status = "repaired" if parsed.status == "ok" and len(repairs) > len(parsed.repairs) else parsed.status
+        return Differential(
+            case.case_id, diagnoses, self.semantics, status, repairs, rescaled, generation.text,
+            len(generation.token_ids), generation.prompt_tokens, generation.seconds, self.info,
+        )  # fmt: skip
+
+    def _distinct(self, parsed: Parsed) -> tuple[list[tuple[Match, float | None]], tuple[str, ...]]:
+        """Matched answers, each condition once (a synonym of an answer already given is dropped)."""
+        answers: list[tuple[Match, float | None]] = []
+        repairs, seen = list(parsed.repairs), set()
+        for answer in parsed.answers:
+            match = self.matcher.match(answer.text)
+            if match.identity in seen:
+                repairs.append(f"same condition twice: {answer.text}")
+            else:
+                seen.add(match.identity)
+                answers.append((match, answer.confidence))
+        return answers, tuple(repairs)
+
+    def _calibrated(self, answers: list[tuple[Match, float | None]], text: str) -> tuple[np.ndarray, bool]:
+        if not answers:
+            return np.zeros(0), False
+        # a missing confidence counts as 0: it claims nothing
+        stated = np.array([[c or 0.0 for _, c in answers]])
+        stated = stated / max(1.0, stated.sum()) if self.semantics == "pathology" else stated
+        x = np.array([[covariate(text)]]) if self.calibrator.covariates else None
+        calibrated, rescaled = self.calibrator.apply(stated, np.ones_like(stated, dtype=bool), x)
+        return calibrated[0], bool(rescaled[0])
+
+
+def covariate(text: str) -> float:
+    """ln(1 + words of the case): the covariate of the shipped calibrator."""
+    return math.log1p(len(text.split()))
+
+
+def load_model(name: str | None = None, calibrated: bool = True) -> Model:
+    """Load a model: the shipped one, or a folder that `ddx train` wrote (`model.json`, `adapter/`, `calibrator.json`).
+
+    Raises InputError when the folder or the base model is missing, saying what to run.
+    """
+    folder = shipped_folder() if name is None else Path(name)
+    if not (folder / "model.json").exists():
+        raise InputError(f"{folder}: no model.json here; give a folder that `ddx train` wrote")
+    card = read_model_card(folder)
+    adapter = folder / "adapter"
+    info: dict[str, Any] = {"id": card["id"], "base": card["base"], "versions": versions()}
+    info["vocabulary_sha256"] = load_vocabulary().content_hash
+    if adapter.exists():
+        info["adapter_sha256"] = file_hash(adapter / "adapter_model.safetensors")
+    calibrator = None
+    if calibrated and (folder / "calibrator.json").exists():
+        path = folder / "calibrator.json"
+        calibrator = Calibrator.from_json(path.read_text(encoding="utf-8"), str(path))
+        info["calibrator_sha256"] = file_hash(path)
+    engine = TransformersEngine(card["base"], adapter if adapter.exists() else None)
+    return Model(engine, card["k"], calibrator, info, semantics=card.get("semantics", "pathology"))
+
+
+def _diagnosis(rank: int, answer: tuple[Match, float | None], confidence: float) -> Diagnosis:
+    match, stated = answer
+    condition = match.condition
+    if condition is None:
+        return Diagnosis(rank, match.text, confidence, text=match.text, stated=stated)
+    return Diagnosis(
+        rank, condition.name, confidence, condition.key, condition.icd10 or None, condition.severity,
+        match.text, stated, match.method, match.score,
+    )  # fmt: skip

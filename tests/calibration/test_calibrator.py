@@ -1,0 +1,167 @@
+"""Calibrators recover a known distortion, keep the rules of a list, and survive JSON."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ddx.calibration.calibrator import Calibrator, list_log_scores
+from ddx.calibration.fitting import fit, mean_log_loss
+from ddx.errors import InputError
+from ddx.metrics.calibration import ece, ece_null
+
+K = 4
+
+
+def sample(
+    n: int, temperature: float | np.ndarray, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lists whose true probabilities are known, stated with every log-odds multiplied by `temperature`."""
+    rng = np.random.default_rng(seed)
+    true = rng.dirichlet(np.full(K + 1, 2.0), n)
+    true[:, :K] = -np.sort(-true[:, :K], axis=1)
+    outcome = (rng.random((n, 1)) >= np.cumsum(true, axis=1)[:, :K]).sum(axis=1)
+    stated = true ** np.reshape(temperature, (-1, 1))
+    stated /= stated.sum(axis=1, keepdims=True)
+    return stated[:, :K], np.ones((n, K), dtype=bool), outcome
+
+
+def test_recovers_a_temperature() -> None:
+    conf, mask, outcome = sample(6000, 1.8)
+    found = fit("list-softmax", conf, mask, outcome)
+    slopes = np.exp(found.parameters["log_slope"])
+    assert slopes[:2] == pytest.approx(1 / 1.8, abs=0.12)
+    new, mask, outcome = sample(3000, 1.8, seed=1)
+    calibrated, rescaled = found.apply(new, mask)
+    assert mean_log_loss(calibrated, outcome) < mean_log_loss(new, outcome) - 0.02
+    assert not rescaled.any()
+    hit = outcome[:, None] == np.arange(K)
+    assert ece(new, hit) > ece_null(new, draws=200).high
+    assert ece(calibrated, hit) < ece_null(calibrated, draws=200).high * 1.5
+
+
+def test_a_covariate_moves_the_temperature() -> None:
+    x = np.random.default_rng(2).normal(5, 2, (6000, 1))
+    conf, mask, outcome = sample(6000, np.exp(0.4 * (x[:, 0] - 5) / 2))
+    plain = fit("list-softmax", conf, mask, outcome)
+    staged = fit("list-softmax", conf, mask, outcome, x, covariates=["log words"])
+    assert staged.parameters["slope_shift"][0] == pytest.approx(-0.4, abs=0.1)
+    by_stage = mean_log_loss(staged.apply(conf, mask, x)[0], outcome)
+    assert by_stage < mean_log_loss(plain.apply(conf, mask)[0], outcome) - 0.01
+    far = staged.apply(conf[:1], mask[:1], [[1e6]])[0]
+    assert np.isfinite(far).all() and far == pytest.approx(staged.apply(conf[:1], mask[:1], [[1e7]])[0])
+
+
+def test_isotonic_improves_and_reports_rescaling() -> None:
+    conf, mask, outcome = sample(5000, 2.0)
+    found = fit("isotonic", conf, mask, outcome)
+    new, mask, outcome = sample(3000, 2.0, seed=1)
+    calibrated, rescaled = found.apply(new, mask)
+    assert mean_log_loss(calibrated, outcome) < mean_log_loss(new, outcome)
+    assert (calibrated.sum(axis=1) <= 1 + 1e-9).all()
+    assert np.allclose(calibrated[rescaled].sum(axis=1), 1) and (calibrated > 0).all()
+
+
+def test_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    import scipy.optimize
+
+    conf, mask, outcome = sample(50, 1.5)
+    mask[::3, 2:] = False
+    outcome[::3] = np.where(outcome[::3] >= 2, K, outcome[::3])
+    x = np.random.default_rng(0).normal(size=(50, 2))
+    minimise, seen = scipy.optimize.minimize, []
+
+    def check_first(loss, start, **options):
+        theta = np.random.default_rng(1).normal(0, 0.3, len(start))
+        numeric = scipy.optimize.approx_fprime(theta, lambda t: loss(t)[0], 1e-6)
+        seen.append(np.abs(loss(theta)[1] - numeric).max())
+        return minimise(loss, start, **options)
+
+    monkeypatch.setattr(scipy.optimize, "minimize", check_first)
+    fit("list-softmax", conf, mask, outcome, x, covariates=["a", "b"])
+    assert seen[0] < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["identity", "isotonic", "list-softmax"])
+def test_json_round_trip(kind: str) -> None:
+    conf, mask, outcome = sample(300, 1.5)
+    found = fit(kind, conf, mask, outcome, fitted_on="ab" * 32)
+    text = found.to_json()
+    again = Calibrator.from_json(text)
+    assert again.to_json() == text and again.n_cases == 300 and again.fitted_on == "ab" * 32
+    assert np.array_equal(again.apply(conf, mask)[0], found.apply(conf, mask)[0])
+
+
+@pytest.mark.parametrize("change", [{"version": 9}, {"kind": "pickle"}, {"parameters": {}}, {"k": None}])
+def test_bad_json_is_one_line(change: dict) -> None:
+    conf, mask, outcome = sample(200, 1.5)
+    body = json.loads(fit("list-softmax", conf, mask, outcome).to_json()) | change
+    with pytest.raises(InputError, match=r"^model/calibrator\.json: .*fit it again$"):
+        Calibrator.from_json(json.dumps(body), source="model/calibrator.json")
+    for text in ("", "[]", "null", "{}"):
+        with pytest.raises(InputError):
+            Calibrator.from_json(text)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_lists_keep_their_rules(seed: int, slots: int) -> None:
+    """Any stated lists, sums above 1 and gaps included: in [0, 1], sum at most 1, nothing in empty slots."""
+    rng = np.random.default_rng(seed)
+    conf, mask, outcome = sample(120, 1.5, seed=3)
+    stated = np.round(rng.random((5, slots)), 2)
+    listed = rng.random((5, slots)) < 0.7
+    for kind in ("identity", "isotonic", "list-softmax"):
+        calibrated, rescaled = fit(kind, conf, mask, outcome).apply(stated, listed)
+        assert (calibrated >= 0).all() and (calibrated.sum(axis=1) <= 1 + 1e-9).all()
+        assert (calibrated[~listed] == 0).all() and calibrated.shape == stated.shape
+        if kind == "list-softmax":
+            assert not rescaled.any()
+
+
+def test_more_stated_is_not_less_calibrated() -> None:
+    """Within one slot, the rest of the list fixed."""
+    conf, mask, outcome = sample(500, 1.5)
+    for kind in ("identity", "isotonic", "list-softmax"):
+        found = fit(kind, conf, mask, outcome)
+        stated = np.column_stack([np.linspace(0, 0.6, 61), np.full((61, 3), 0.1)])
+        first = found.apply(stated, np.ones_like(stated, dtype=bool))[0][:, 0]
+        assert (np.diff(first) >= -1e-12).all()
+
+
+def test_a_rank_that_never_occurs_takes_after_its_neighbour() -> None:
+    conf, mask, outcome = sample(1000, 1.5)
+    mask[:, 3] = False
+    outcome = np.where(outcome == 3, K, outcome)
+    bias = fit("list-softmax", conf, mask, outcome).parameters["bias"]
+    assert bias[3] == pytest.approx(bias[2], abs=0.01)
+
+
+def test_membership_is_left_as_stated() -> None:
+    conf, rescaled = Calibrator("identity", k=2, semantics="membership").apply([[0.9, 0.8]], [[1, 1]])
+    assert conf.tolist() == [[0.9, 0.8]] and not rescaled.any()
+
+
+def test_bad_input() -> None:
+    conf, mask, outcome = sample(50, 1.5)
+    with pytest.raises(ValueError, match="at most 4"):
+        fit("identity", conf, mask, outcome).apply(np.zeros((1, 5)), np.ones((1, 5)))
+    with pytest.raises(ValueError, match="no covariates"):
+        fit("isotonic", conf, mask, outcome, np.zeros((50, 1)))
+    with pytest.raises(ValueError, match="needs covariates"):
+        fit("list-softmax", conf, mask, outcome).apply(conf, mask, np.zeros((50, 1)))
+    with pytest.raises(ValueError, match="empty slot"):
+        fit("identity", conf, np.zeros_like(mask), np.zeros(50, dtype=int))
+    with pytest.raises(ValueError, match="0 to 4"):
+        fit("identity", conf, mask, np.full(50, 5))
+    with pytest.raises(ValueError, match="no cases"):
+        fit("identity", conf[:0], mask[:0], outcome[:0])
+
+
+def test_scores_of_an_unchanged_list_are_its_logarithms() -> None:
+    p = np.array([[0.5, 0.3]])
+    zero = np.zeros(0)
+    scores = list_log_scores(p, p > 0, np.empty((1, 0)), np.zeros(3), np.zeros(2), zero, zero)
+    assert np.exp(scores) == pytest.approx(np.array([[0.5, 0.3, 0.2]]))
