@@ -1,0 +1,1 @@
+"""What the pages share: words, looks, state, the model, and the views."""

@@ -1,0 +1,77 @@
+"""A differential as accessible HTML. Every word of the model or the user is escaped here."""
+
+from __future__ import annotations
+
+import html
+
+from app.parts.texts import STATUS, how_to_read, percent
+from ddx.differential import Diagnosis, Differential
+
+MUST_NOT_MISS = "Must not miss"
+UNMATCHED = "Not in the vocabulary, no code"
+
+
+def differential_html(differential: Differential) -> str:
+    """The ranked list with its bars, and "something else" as the last row; empty without diagnoses."""
+    if not differential.diagnoses:
+        return ""
+    rows = [_row(d) for d in differential.diagnoses]
+    if differential.other is not None:
+        rows.append(_other(differential.other))
+    return (
+        '<table class="ddx-list" role="table" aria-label="Differential, likeliest first">'
+        '<thead role="rowgroup"><tr role="row">'
+        '<th role="columnheader" scope="col"><span class="ddx-hidden">Rank</span></th>'
+        '<th role="columnheader" scope="col">Diagnosis</th>'
+        '<th role="columnheader" scope="col">Confidence</th>'
+        f'</tr></thead><tbody role="rowgroup">{"".join(rows)}</tbody></table>'
+    )
+
+
+def status_text(differential: Differential) -> str:
+    """The status in plain words, with what was repaired; empty when all is well."""
+    words = STATUS.get(differential.status, "")
+    if not words:
+        return ""
+    return f"{words} ({'; '.join(differential.repairs)})" if differential.repairs else words
+
+
+def reading_html(differential: Differential, measured: str | None) -> str:
+    """How to read the confidences, and what was measured where that fits the case."""
+    parts = [how_to_read(differential)]
+    if differential.rescaled:
+        parts.append("The calibrated confidences added up to more than 100 % and were scaled down to it.")
+    if measured:
+        parts.append(measured)
+    text = " ".join(html.escape(part) for part in parts if part)
+    return f'<p class="ddx-reading">{text}</p>' if text else ""
+
+
+def _row(d: Diagnosis) -> str:
+    system = '<abbr title="World Health Organization">ICD-10 (WHO)</abbr>'
+    code = f"{system} {_text(d.icd10)}" if d.icd10 else UNMATCHED
+    marks = f'<span class="ddx-code">{code}</span>'
+    if d.must_not_miss:
+        marks = f'<span class="ddx-alarm">{MUST_NOT_MISS}</span>{marks}'
+    return _cells(str(d.rank), _text(d.name), marks, d.confidence, "")
+
+
+def _other(p: float) -> str:
+    marks = '<span class="ddx-code">Any condition that is not listed above</span>'
+    return _cells("", "Something else", marks, p, ' class="ddx-other"')
+
+
+def _cells(rank: str, name: str, marks: str, p: float, attributes: str) -> str:
+    width = min(100.0, max(0.0, 100 * p))
+    return (
+        f'<tr role="row"{attributes}><td role="cell" class="ddx-rank">{rank}</td>'
+        f'<td role="cell" class="ddx-name"><span class="ddx-condition">{name}</span>'
+        f'<span class="ddx-marks">{marks}</span></td><td role="cell" class="ddx-confidence">'
+        '<span class="ddx-track" aria-hidden="true">'
+        f'<span class="ddx-bar" style="width:{width:.2f}%"></span></span>'
+        f'<span class="ddx-number">{html.escape(percent(p))}</span></td></tr>'
+    )
+
+
+def _text(value: str | None) -> str:
+    return html.escape(value or "")

@@ -1,0 +1,55 @@
+"""A differential in the terminal."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ddx.differential import NOTICE, Differential
+
+__all__ = ["print_differential", "stderr_console"]
+
+_BAR = 20  # characters for a confidence of 1
+
+
+def stderr_console() -> Console:
+    """For progress: silent unless a person is watching."""
+    return Console(stderr=True, quiet=not sys.stderr.isatty())
+
+
+def print_differential(differential: Differential, console: Console | None = None) -> None:
+    """A ranked table (name, ICD-10 code, confidence, "must not miss"), the rest, and the notice."""
+    console = console or Console(highlight=False)
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("", justify="right")
+    table.add_column("Diagnosis", overflow="fold", min_width=20)
+    table.add_column("ICD-10", no_wrap=True)
+    table.add_column("Confidence", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for d in differential.diagnoses:
+        note = "must not miss" if d.must_not_miss else "not in the vocabulary" if d.key is None else ""
+        table.add_row(str(d.rank), Text(d.name), d.icd10 or "", _bar(d.confidence, console), Text(note))
+    if differential.other is not None and differential.diagnoses:
+        table.add_row("", Text("Something else"), "", _bar(differential.other, console), "")
+    if differential.diagnoses:
+        console.print(table)
+    else:
+        console.print("No diagnosis could be read in the model's answer.", markup=False)
+    console.print()
+    if differential.semantics == "membership":
+        console.print("Confidence: that a diagnosis belongs on the list. There is no sum rule.", markup=False)
+    if differential.status != "ok":
+        console.print(
+            Text(f"Status {differential.status}: {'; '.join(differential.repairs) or 'no reason given'}")
+        )
+    console.print(NOTICE, markup=False)
+
+
+def _bar(confidence: float, console: Console) -> Text:
+    full, rest = ("█", "░") if "utf" in console.encoding.lower() else ("#", ".")
+    filled = round(_BAR * min(1.0, max(0.0, confidence)))
+    percent = "<1" if 0 < confidence < 0.005 else f"{100 * confidence:.0f}"
+    return Text(f"{full * filled}{rest * (_BAR - filled)} {percent:>3} %")

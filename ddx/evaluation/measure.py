@@ -1,0 +1,132 @@
+"""Differentials and gold to figures: every one with n and a bootstrap interval over cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ddx.calibration.reliability import reliability
+from ddx.differential import Differential
+from ddx.evaluation.sample import Sample, select
+from ddx.metrics import per_case
+from ddx.metrics.aggregate import mean_interval
+from ddx.metrics.calibration import corp, ece, ece_null
+from ddx.metrics.per_case import EMPTY, UNMATCHED, Batch
+from ddx.vocabulary import Vocabulary
+
+GROUPS = ("all", "initial", "quarter", "half", "full")
+Figures = dict[str, dict[str, Any]]
+
+
+def batch_of(differentials: Sequence[Differential], sample: Sample, vocabulary: Vocabulary, k: int) -> Batch:
+    """Arrays of n differentials with at most k diagnoses."""
+    n = len(differentials)
+    codes, conf = np.full((n, k), EMPTY), np.zeros((n, k))
+    for row, differential in enumerate(differentials):
+        for slot, d in enumerate(differential.diagnoses[:k]):
+            codes[row, slot] = UNMATCHED - slot if d.key is None else vocabulary.index(d.key)
+            conf[row, slot] = d.confidence
+    valid = np.array([d.valid for d in differentials])
+    return Batch(codes, conf, np.array(sample.truth), sample.gold, valid)
+
+
+def batch_of_posterior(posterior: np.ndarray, sample: Sample, k: int) -> Batch:
+    """Arrays of the k likeliest conditions of a posterior [n, C]."""
+    codes = np.argsort(-posterior, axis=1, kind="stable")[:, :k]
+    conf = np.take_along_axis(posterior, codes, axis=1)
+    conf = conf / np.maximum(1.0, conf.sum(axis=1, keepdims=True))
+    return Batch(codes, conf, np.array(sample.truth), sample.gold, np.ones(len(codes), dtype=bool))
+
+
+def figures(batch: Batch, sample: Sample, cost: dict[str, np.ndarray] | None = None) -> dict[str, Figures]:
+    """Metric → estimate, for all cases and by stage. `cost` holds arrays [n] such as tokens and seconds."""
+    found = {}
+    for group in GROUPS:
+        rows = np.array(sample.where(group))
+        if len(rows):
+            part = {name: values[rows] for name, values in (cost or {}).items()}
+            found[group] = _figures(batch.take(rows), part)
+    return found
+
+
+def _figures(batch: Batch, cost: dict[str, np.ndarray]) -> Figures:
+    k = batch.codes.shape[1]
+    listed = batch.codes != EMPTY
+    per = {
+        "pass@1": per_case.pass_at(batch, 1),
+        "pass@3": per_case.pass_at(batch, 3),
+        f"pass@{k}": per_case.pass_at(batch, k),
+        f"recall@{k}": per_case.recall_at(batch, k),
+        f"distinct@{k}": per_case.distinct_gold_at(batch, k),
+        "mrr": per_case.reciprocal_rank(batch),
+        "brier_list": per_case.brier_list(batch),
+        "log_loss": per_case.log_loss(batch),
+        "validity": batch.valid.astype(float),
+        "unmatched": (batch.codes <= UNMATCHED).sum(axis=1) / np.maximum(1, listed.sum(axis=1)),
+    }
+    out: Figures = {name: mean_interval(values).to_dict() for name, values in per.items()}
+    for name, values in cost.items():
+        if name == "seconds":
+            out["seconds_p50"] = _point(np.quantile(values, 0.5), len(values))
+            out["seconds_p95"] = _point(np.quantile(values, 0.95), len(values))
+        else:
+            out[name] = mean_interval(values).to_dict()
+    readable = batch.take(batch.valid)
+    if len(readable):
+        hits, mask = per_case.hits(readable), readable.codes != EMPTY
+        out["ece_item"] = _ece(readable.conf, hits, mask)
+        out["ece_top1"] = _ece(readable.conf[:, 0], hits[:, 0], None)
+        out["ece_set"] = _ece(np.minimum(1.0, per_case.set_confidence(readable)), per_case.set_hit(readable), None)
+        fit = corp(readable.conf[:, 0], hits[:, 0])
+        out["brier_skill_top1"] = _point(fit.brier_skill, len(readable))
+        out["mcb_top1"], out["dsc_top1"] = _point(fit.mcb, len(readable)), _point(fit.dsc, len(readable))
+        items = corp(readable.conf, hits, mask)
+        out["brier_skill_item"] = _point(items.brier_skill, len(readable))
+    return out
+
+
+def _ece(conf: np.ndarray, hit: np.ndarray, mask: np.ndarray | None) -> dict[str, Any]:
+    """ECE (ten equal-width bins) beside its null: the 95 % range of a calibrated model at this n."""
+    null = ece_null(conf, mask=mask)
+    value = float(ece(conf, hit, mask=mask))
+    return {"value": value, "null_mean": null.mean, "null_low": null.low, "null_high": null.high, "n": len(conf),
+            "within_null": bool(value <= null.high)}  # fmt: skip
+
+
+def reliability_by_group(batch: Batch, sample: Sample) -> dict[str, dict[str, Any]]:
+    """Reliability data at the level of items, first diagnoses and whole lists, for all cases and by stage."""
+    out: dict[str, dict[str, Any]] = {"item": {}, "top1": {}, "set": {}}
+    for group in GROUPS:
+        rows = np.array(sample.where(group))
+        if not len(rows):
+            continue
+        part = batch.take(rows)
+        part = part.take(part.valid)
+        if not len(part):
+            continue
+        hits, mask = per_case.hits(part), part.codes != EMPTY
+        total = np.minimum(1.0, per_case.set_confidence(part))
+        out["item"][group] = rounded(reliability(part.conf, hits, mask))
+        out["top1"][group] = rounded(reliability(part.conf[:, 0], hits[:, 0]))
+        out["set"][group] = rounded(reliability(total, per_case.set_hit(part)))
+    return out
+
+
+def rounded(value: Any, digits: int = 5) -> Any:
+    """The same structure with floats rounded, so that files stay small and comparable."""
+    if isinstance(value, float):
+        return round(value, digits)
+    if isinstance(value, dict):
+        return {k: rounded(v, digits) for k, v in value.items()}
+    return [rounded(v, digits) for v in value] if isinstance(value, list) else value
+
+
+def by_stage(values: Sequence, sample: Sample, stage: str) -> list:
+    """Values of the cases of a stage."""
+    return select(values, sample.where(stage))
+
+
+def _point(value: float, n: int) -> dict[str, Any]:
+    return {"value": float(value), "n": n}

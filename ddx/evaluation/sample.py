@@ -1,0 +1,54 @@
+"""The cases of an evaluation: which patients at which stage, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ddx.case import Case
+from ddx.data.prepare import load_split, sample
+from ddx.data.splits import Split
+from ddx.data.stages import STAGES, Stage, case_at, wording_seed
+from ddx.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Sample:
+    """n cases in a fixed order: the case, its stage, its wording seed, and the gold as condition indices."""
+
+    cases: list[Case]
+    stages: list[Stage]
+    seeds: list[int]
+    truth: list[int]
+    gold: list[frozenset[int]]
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def where(self, stage: str) -> list[int]:
+        """Positions of a stage's cases; all of them for "all"."""
+        return [i for i, s in enumerate(self.stages) if stage in ("all", s)]
+
+
+def draw(folder: Path, split: Split, size: str, vocabulary: Vocabulary) -> Sample:
+    """The fixed sample of a split (see `ddx.data.prepare.sample`)."""
+    chosen = sample(load_split(folder, split), size)
+    rows = [(patient, stage) for stage in STAGES for patient in chosen[stage]]
+    return Sample(
+        [case_at(p, s) for p, s in rows],
+        [s for _, s in rows],
+        [wording_seed(p) for p, _ in rows],
+        [vocabulary.index(p.pathology or "") for p, _ in rows],
+        [frozenset(vocabulary.index(g) for g in p.gold) for p, _ in rows],
+    )
+
+
+def patient_ids(sample_: Sample) -> list[str]:
+    """Ids of the patients behind the cases."""
+    return [case.case_id.rsplit("-", 1)[0] for case in sample_.cases]
+
+
+def select(values: Sequence, rows: Sequence[int]) -> list:
+    """`values` at `rows`."""
+    return [values[i] for i in rows]

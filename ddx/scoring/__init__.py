@@ -1,0 +1,1 @@
+"""Batch scoring: a table of cases in, the same table with a differential or a reason in every row out."""

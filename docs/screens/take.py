@@ -1,0 +1,105 @@
+"""Take the screenshots of the documentation in a real browser, against a running app.
+
+`make app` in one terminal, `python docs/screens/take.py` in another: writes the three pictures of the documentation
+beside this file. `--every DIR` takes each page at two widths, light and dark, to be looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+Scheme = Literal["light", "dark"]
+WIDTHS = (1280, 400)
+LIMIT = 250_000  # bytes a picture
+OURS: tuple[tuple[str, str, int, Scheme], ...] = (
+    ("review.png", "review", 1280, "light"),
+    ("review-narrow-dark.png", "review", 400, "dark"),
+    ("reliability.png", "reliability", 1280, "light"),
+)
+
+
+@contextmanager
+def browser_page(width: int, scheme: Scheme, scale: float = 1.5) -> Iterator[Page]:
+    """A page of Chromium at this width and colour scheme."""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, device_scale_factor=scale
+        )
+        try:
+            yield context.new_page()
+        finally:
+            browser.close()
+
+
+def show(page: Page, url: str, name: str, patience: float) -> None:
+    """Bring a page of the app to the state worth showing."""
+    page.set_default_timeout(patience * 1000)
+    page.goto(url if name in ("review", "start") else f"{url}/{name}")
+    page.get_by_role("heading", level=1).wait_for()
+    if name == "review":
+        page.get_by_role("button", name="Review this case").click()
+        page.locator(".ddx-list").wait_for()
+    if name == "reliability":
+        page.locator(".ddx-table").last.wait_for()
+        page.locator("[data-testid=stVegaLiteChart] svg, [data-testid=stVegaLiteChart] canvas").nth(
+            1
+        ).wait_for()
+    page.wait_for_function("document.querySelector('[data-testid=stStatusWidget]') === null")
+    time.sleep(1.5)
+
+
+def save(page: Page, path: Path) -> None:
+    """The whole page as a PNG with a palette; fails when it is over the limit."""
+    height = page.evaluate("document.querySelector('.stMainBlockContainer').scrollHeight")
+    page.set_viewport_size({"width": page.viewport_size["width"], "height": int(height) + 8})  # type: ignore[index]
+    time.sleep(1.0)
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    picture.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    size = path.stat().st_size
+    print(f"{path}: {picture.width} x {picture.height}, {size / 1000:.0f} kB")
+    if size > LIMIT:
+        raise SystemExit(f"{path} is over {LIMIT / 1000:.0f} kB")
+
+
+def main() -> None:
+    """Take them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", default="http://127.0.0.1:8501")
+    parser.add_argument("--every", type=Path, help="a folder for every page, width and scheme")
+    parser.add_argument("--patience", type=float, default=180.0, help="seconds to wait for a differential")
+    args = parser.parse_args()
+    folder, shots = Path(__file__).parent, OURS
+    if args.every:
+        folder = args.every
+        folder.mkdir(parents=True, exist_ok=True)
+        schemes: tuple[Scheme, ...] = ("light", "dark")
+        pages = ("start", "review", "reliability", "about")
+        shots = tuple((f"{p}-{w}-{s}.png", p, w, s) for p in pages for w in WIDTHS for s in schemes)
+    for file, name, width, scheme in shots:
+        with browser_page(width, scheme) as page:
+            show(page, args.url.rstrip("/"), name, args.patience)
+            save(page, folder / file)
+
+
+if __name__ == "__main__":
+    main()
