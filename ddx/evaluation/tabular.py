@@ -8,7 +8,6 @@ findings with their values, absent findings, age and sex; *not stated* is neithe
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import scipy.sparse as sp
 from ddx.case import Case
 from ddx.data.ddxplus import Patient
 from ddx.data.stages import STAGES, case_of, interview, stage_length
+from ddx.errors import InputError
 from ddx.vignette import group
 from ddx.vocabulary import load_vocabulary
 from ddx.vocabulary.findings import load_findings
@@ -80,18 +80,36 @@ class Tabular:
         from safetensors.numpy import save_file
 
         heads = {"pathology": self.pathology, "membership": self.membership}
-        save_file(
-            {f"{h}.{i}.{n}": np.ascontiguousarray(a, dtype=np.float32) for h, ls in heads.items() for i, l in enumerate(ls) for n, a in zip("wb", l, strict=True)},
-            path,
-        )
+        arrays = {
+            f"{head}.{depth}.{name}": np.ascontiguousarray(array, dtype=np.float32)
+            for head, layers in heads.items()
+            for depth, layer in enumerate(layers)
+            for name, array in zip("wb", layer, strict=True)
+        }
+        save_file(arrays, path)
 
     @classmethod
     def load(cls, path: Path) -> Tabular:
         """Read what `save` wrote."""
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
-        arrays = load_file(path)
-        return cls(*([(arrays[f"{h}.{i}.w"], arrays[f"{h}.{i}.b"]) for i in range(2)] for h in ("pathology", "membership")))
+        try:
+            arrays = load_file(path)
+            heads = [
+                [(arrays[f"{head}.{depth}.w"], arrays[f"{head}.{depth}.b"]) for depth in range(2)]
+                for head in ("pathology", "membership")
+            ]
+        except (OSError, SafetensorError, KeyError):
+            raise InputError(
+                f"{path}: no tabular classifier here; fit one with `ddx train training/configs/tabular.yaml`"
+            ) from None
+        return cls(*heads)
+
+
+def shipped_tabular() -> Path:
+    """The classifier that ships with the package: fitted on the whole training split."""
+    return Path(__file__).parents[1] / "assets" / "tabular.safetensors"
 
 
 def training_cases(patients: Sequence[Patient], extra_cuts: int, seed: int) -> list[tuple[Patient, Case]]:
@@ -163,8 +181,3 @@ def _loss(p: np.ndarray, y: np.ndarray) -> float:
 def _forward(layers: list[tuple[np.ndarray, np.ndarray]], x: sp.csr_matrix) -> np.ndarray:
     (w1, b1), (w2, b2) = layers
     return np.maximum(x @ w1 + b1, 0) @ w2 + b2
-
-
-def content_hash(path: Path) -> str:
-    """SHA-256 of a stored classifier, for the record of a run."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

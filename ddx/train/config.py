@@ -5,12 +5,25 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ddx.errors import InputError
+
+
+class TabularConfig(BaseModel):
+    """The tabular classifier (`ddx.evaluation.tabular`): teacher of the warm start, and a line of every table."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    method: Literal["tabular"] = "tabular"
+    data: Path = Path("data/ddxplus")
+    out: Path = Path("runs/tabular")
+    epochs: int = Field(12, ge=4)
+    hidden: int = Field(256, ge=8)
+    seed: int = 0
 
 
 class SFTConfig(BaseModel):
@@ -22,13 +35,14 @@ class SFTConfig(BaseModel):
     method: Literal["sft"] = "sft"
     base: str = "smollm2-135m"
     data: Path = Path("data/ddxplus")
+    teacher: Path | None = Field(None, description="a tabular classifier; null: the shipped one")
     teaching: Path | None = Path("training/data")
     out: Path = Path("runs/sft")
     format: Literal["lines"] = "lines"
     k: int = Field(5, ge=1, le=10)
     seed: int = 0
     patients: int = Field(3000, ge=1, description="training patients drawn")
-    cuts: int = Field(5, ge=1, le=8, description="presentations of each patient: the four stages and random points")
+    cuts: int = Field(6, ge=1, le=8, description="presentations of each patient: the four stages and random points")
     narrative_share: float = Field(0.25, ge=0, le=1)
     teaching_epochs: float = Field(3.0, ge=0)
     soft_names: float = Field(0.5, ge=0, lt=1, description="weight of the teacher's whole posterior at each name")
@@ -41,15 +55,23 @@ class SFTConfig(BaseModel):
     packs_per_step: int = Field(2, ge=1)
     negatives: int = Field(3000, ge=0, description="random vocabulary tokens in each softmax; 0: the whole vocabulary")
     save_steps: int = Field(50, ge=1)
+    bf16: bool = Field(True, description="base in bfloat16 and autocast; the adapter stays in float32")
     compile: bool = True
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> SFTConfig:
-    """Read a config. Raises InputError with one line for an unknown key, a wrong value or a missing file."""
+Config = SFTConfig | TabularConfig
+_METHODS: dict[str, type[SFTConfig] | type[TabularConfig]] = {"sft": SFTConfig, "tabular": TabularConfig}
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a config; its `method` (sft by default) says which. Raises InputError with one line for an unknown
+    key, a wrong value or a missing file."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file; give a YAML config such as those in training/configs") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
     if not isinstance(values, dict):
@@ -58,14 +80,23 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> SFTConfig:
         key, separator, value = override.partition("=")
         if not separator:
             raise InputError(f"override {override!r}: write it as key=value")
-        values[key] = yaml.safe_load(value)
+        try:
+            values[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InputError(f"override {override!r}: the value is not valid YAML") from None
+    method = values.get("method", "sft")
+    if method not in _METHODS:
+        raise InputError(f"{path}: method: {method!r} is not one of {', '.join(_METHODS)}")
     try:
-        return SFTConfig(**values)
+        return _METHODS[method](**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(key, SFTConfig.model_fields, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(SFTConfig.model_fields)}"
-            raise InputError(f"{path}: unknown key {key!r}{hint}") from None
-        raise InputError(f"{path}: {key}: {first['msg'].lower()} (got {first['input']!r})") from None
+        raise InputError(f"{path}: {_reason(error.errors()[0], _METHODS[method])}") from None
+
+
+def _reason(error: Any, config: type[BaseModel]) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, config.model_fields, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(config.model_fields)}"
+        return f"unknown key {key!r}{hint}"
+    return f"{key}: {error['msg'].lower()} (got {error['input']!r})"

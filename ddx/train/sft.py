@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
-import logging
+import os
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 from torch.utils.data import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
 
 from ddx.engines.base_models import resolve
-from ddx.evaluation.tabular import Tabular
+from ddx.errors import InputError
+from ddx.evaluation.tabular import Tabular, shipped_tabular
+from ddx.provenance import file_hash, versions
 from ddx.train.config import SFTConfig
 from ddx.train.examples import build
 from ddx.train.packing import Pack
 
-_LOG = logging.getLogger(__name__)
 _LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -52,7 +56,7 @@ def collate(packs: list[Pack]) -> dict[str, torch.Tensor]:
     }
 
 
-def pack_loss(model, batch: dict[str, torch.Tensor], candidates: torch.Tensor | None) -> torch.Tensor:
+def pack_loss(model: Any, batch: dict[str, torch.Tensor], candidates: torch.Tensor | None) -> torch.Tensor:
     """Mean cross-entropy against the soft targets at the answer positions.
 
     `candidates` [V'] restricts the softmax to these token ids (it must hold every target token); None uses the
@@ -60,35 +64,41 @@ def pack_loss(model, batch: dict[str, torch.Tensor], candidates: torch.Tensor | 
     """
     hidden = model.model(
         input_ids=batch["input_ids"],
-        attention_mask=batch["mask"],
+        attention_mask=batch["mask"].to(model.dtype),
         position_ids=batch["positions"],
         use_cache=False,
     ).last_hidden_state[0, batch["at"]]
     weights, column = model.lm_head.weight, batch["token"]
     if candidates is not None:
         weights = weights[candidates]
-        place = torch.full((model.lm_head.weight.shape[0],), -1, dtype=torch.long)
-        place[candidates] = torch.arange(len(candidates))
+        place = torch.full((model.lm_head.weight.shape[0],), -1, dtype=torch.long, device=column.device)
+        place[candidates] = torch.arange(len(candidates), device=column.device)
         column = place[column]
-    logp = torch.log_softmax(hidden.float() @ weights.T.float(), dim=-1)
+    with torch.autocast(hidden.device.type, enabled=False):  # a log-probability needs more than bfloat16
+        logp = torch.log_softmax(hidden.float() @ weights.T.float(), dim=-1)
     return -(logp[batch["row"], column] * batch["weight"]).sum() / len(batch["at"])
 
 
 class SFTTrainer(Trainer):
     """transformers' Trainer with the loss of `pack_loss`."""
 
-    def __init__(self, *args, always: torch.Tensor, negatives: int, **kwargs) -> None:
+    def __init__(self, *args: Any, always: torch.Tensor, negatives: int, autocast: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._always, self._negatives = always, negatives
+        self._always, self._negatives, self._autocast = always, negatives, autocast
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
         base = model.get_base_model()
         candidates = None
-        if self._negatives and self.model.training:
+        if self._negatives and model.training:
             drawn = torch.randint(0, base.lm_head.weight.shape[0], (self._negatives,))
-            candidates = torch.unique(torch.cat([self._always, drawn]))
-        loss = pack_loss(base, inputs, candidates)
-        return (loss / self.args.gradient_accumulation_steps, None) if return_outputs else loss / self.args.gradient_accumulation_steps
+            candidates = torch.unique(torch.cat([self._always, drawn])).to(base.device)
+        with torch.autocast(base.device.type, dtype=torch.bfloat16, enabled=self._autocast):
+            loss = pack_loss(base, inputs, candidates)
+        # a mean over the packs of a step: Trainer adds up what each returns
+        loss = loss / self.args.gradient_accumulation_steps
+        return (loss, None) if return_outputs else loss
 
 
 class JsonLines(TrainerCallback):
@@ -97,57 +107,93 @@ class JsonLines(TrainerCallback):
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         with open(self.path, "a", encoding="utf-8") as handle:
             handle.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
 
 
-def train(config: SFTConfig, teacher_file: Path, resume: bool = False) -> Path:
-    """Train and return the folder of the adapter. `resume` goes on from the last checkpoint of `config.out`."""
-    random.seed(config.seed)
-    np.random.seed(config.seed)
-    torch.manual_seed(config.seed)
+def train(config: SFTConfig, resume: bool = False, say: Callable[[str], None] = print) -> Path:
+    """Train, and return the run folder, a model that `load_model` reads (without a calibrator yet).
+
+    `resume` goes on from the last checkpoint of `config.out`. The folder holds `model.json`, `config.json`
+    (what was run, with versions and hashes), `metrics.jsonl`, `adapter/` and `checkpoints/`.
+
+    Raises InputError when the data, the teacher, the base or the checkpoint to resume from is missing.
+    """
+    checkpoint = _checkpoint(config.out, resume)
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
+        seed(config.seed)
     folder = resolve(config.base)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    packs = build(config, tokenizer, Tabular.load(teacher_file))
-    presentations = sum(p.presentations for p in packs)
-    tokens = sum(len(p.tokens) for p in packs)
+    teacher = config.teacher or shipped_tabular()
+    packs = build(config, tokenizer, Tabular.load(teacher))
+    presentations, tokens = sum(p.presentations for p in packs), sum(len(p.tokens) for p in packs)
     steps = len(packs) // config.packs_per_step
-    _LOG.info("%d presentations, %d tokens, %d packs, %d steps", presentations, tokens, len(packs), steps)
+    if steps == 0:
+        raise InputError(f"{len(packs)} packs make no step of {config.packs_per_step}: draw more patients")
+    say(f"{presentations:,} presentations in {tokens:,} tokens: {len(packs):,} packs, {steps:,} steps")
     config.out.mkdir(parents=True, exist_ok=True)
-    (config.out / "config.json").write_text(
-        json.dumps({**config.model_dump(mode="json"), "presentations": presentations, "tokens": tokens, "steps": steps}, indent=1)
-    )
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    layers = range(config.lora_first_layer, model.config.num_hidden_layers)
-    model = get_peft_model(
-        model,
-        LoraConfig(
-            r=config.lora_r, lora_alpha=config.lora_alpha, lora_dropout=0.0, target_modules=_LINEAR,
-            layers_to_transform=list(layers), task_type="CAUSAL_LM",
-        ),
+    _write(config.out / "config.json", {
+        **config.model_dump(mode="json"), "presentations": presentations, "tokens": tokens, "steps": steps,
+        "teacher_sha256": file_hash(teacher), "data_sha256": file_hash(config.data / "manifest.json"),
+        "versions": versions(),
+    })  # fmt: skip
+    model = _model(config, folder)
+    always = torch.unique(torch.from_numpy(np.concatenate([p.token for p in packs])))
+    trainer = SFTTrainer(
+        model=model, args=_arguments(config, steps), train_dataset=Packs(packs), data_collator=collate,
+        callbacks=[JsonLines(config.out / "metrics.jsonl")], always=always, negatives=config.negatives,
+        autocast=config.bf16,
     )  # fmt: skip
+    trainer.train(resume_from_checkpoint=checkpoint)
+    model.save_pretrained(config.out / "adapter")
+    (config.out / "adapter" / "README.md").unlink(missing_ok=True)  # peft's empty template
+    card = {"id": config.out.name, "base": config.base, "format": config.format, "k": config.k, "semantics": "pathology"}
+    _write(config.out / "model.json", card)
+    return config.out
+
+
+def _model(config: SFTConfig, folder: str) -> Any:
+    dtype = torch.bfloat16 if config.bf16 else torch.float32
+    # eager attention: on a CPU its backward pass is faster than the fused kernel's under a dense mask
+    base = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager")
+    layers = range(config.lora_first_layer, base.config.num_hidden_layers)
+    if not layers:
+        raise InputError(f"lora_first_layer is {config.lora_first_layer}, the base has {base.config.num_hidden_layers}")
+    lora = LoraConfig(
+        r=config.lora_r, lora_alpha=config.lora_alpha, lora_dropout=0.0, target_modules=_LINEAR,
+        layers_to_transform=list(layers), task_type="CAUSAL_LM",
+    )  # fmt: skip
+    model = get_peft_model(base, lora)
     if config.compile:
         for layer in model.get_base_model().model.layers:
             layer.compile(dynamic=True)
-    always = torch.unique(torch.from_numpy(np.concatenate([p.token for p in packs])))
-    trainer = SFTTrainer(
-        model=model,
-        args=TrainingArguments(
-            output_dir=str(config.out / "checkpoints"), max_steps=steps, per_device_train_batch_size=1,
-            gradient_accumulation_steps=config.packs_per_step, learning_rate=config.learning_rate,
-            lr_scheduler_type="cosine_with_min_lr", lr_scheduler_kwargs={"min_lr_rate": 0.03},
-            warmup_steps=max(1, round(config.warmup_share * steps)), weight_decay=0.0, adam_beta2=0.99, max_grad_norm=1.0,
-            logging_steps=5, save_steps=config.save_steps, save_total_limit=2, report_to=[], seed=config.seed,
-            remove_unused_columns=False, dataloader_num_workers=0, use_cpu=not torch.cuda.is_available(),
-            train_sampling_strategy="sequential",
-        ),
-        train_dataset=Packs(packs),
-        data_collator=collate,
-        callbacks=[JsonLines(config.out / "metrics.jsonl")],
-        always=always,
-        negatives=config.negatives,
+    return model
+
+
+def _arguments(config: SFTConfig, steps: int) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(config.out / "checkpoints"), max_steps=steps, per_device_train_batch_size=1,
+        gradient_accumulation_steps=config.packs_per_step, learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine_with_min_lr", lr_scheduler_kwargs={"min_lr_rate": 0.03},
+        warmup_steps=max(1, round(config.warmup_share * steps)), weight_decay=0.0, adam_beta2=0.99,
+        max_grad_norm=1.0, logging_steps=5, save_steps=config.save_steps, save_total_limit=2, report_to=[],
+        seed=config.seed, remove_unused_columns=False, dataloader_num_workers=0,
+        use_cpu=not torch.cuda.is_available(), train_sampling_strategy="sequential",
     )  # fmt: skip
-    trainer.train(resume_from_checkpoint=resume)
-    model.save_pretrained(config.out / "adapter")
-    return config.out / "adapter"
+
+
+def _checkpoint(out: Path, resume: bool) -> str | None:
+    """The checkpoint to go on from; None for a fresh run, which may not land on an earlier one."""
+    last = get_last_checkpoint(str(out / "checkpoints")) if (out / "checkpoints").is_dir() else None
+    if resume and last is None:
+        raise InputError(f"{out}: no checkpoint to resume from; start without --resume")
+    if last and not resume:
+        raise InputError(f"{out}: holds an earlier run; add --resume to go on with it, or name another folder with out=DIR")
+    return last
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    os.replace(partial, path)
