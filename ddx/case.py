@@ -73,7 +73,7 @@ class Case:
             raise InputError(f"{where}: text must be a string, got {type(text).__name__}")
         raw = data.get("findings") or ()
         if isinstance(raw, str) or not isinstance(raw, Iterable):
-            raise InputError(f"{where}: findings must be a list of codes such as \"E_91\", got {type(raw).__name__}")
+            raise InputError(f'{where}: findings must be a list of codes such as "E_91", got {type(raw).__name__}')
         if not (text.strip() or raw):
             raise InputError(f"{where}: no text and no findings; give at least one of them")
         return cls(

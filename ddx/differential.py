@@ -71,7 +71,7 @@ class Differential:
 
     def to_dict(self, digits: int = 4) -> dict[str, Any]:
         """The documented JSON form. For `pathology`, Σ confidence + other = 1 after rounding too."""
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "rank": d.rank,
                 "name": d.name,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ddx.vignette import render
 from ddx.vocabulary import Match, Matcher, Vocabulary, load_vocabulary
 
 MAX_NEW_TOKENS = 96
+BATCH = 24  # cases decoded together
 COVARIATE = "log_words"  # how much a case says: calibration has to hold for little and for much
 
 
@@ -39,14 +41,20 @@ class Model:
         info: dict[str, Any],
         vocabulary: Vocabulary | None = None,
         semantics: Semantics = "pathology",
+        name_conditions: bool = False,
     ) -> None:
+        """`name_conditions` adds the vocabulary's names to the prompt: for a base model that never learned them."""
         self.engine = engine
         self.format = LinesFormat(k)
         self.vocabulary = vocabulary or load_vocabulary()
+        self.instructions = self.format.instructions()
+        if name_conditions:
+            names = ", ".join(c.name for c in self.vocabulary)
+            self.instructions += f" Choose only from these: {names}."
         self.matcher = Matcher(self.vocabulary)
         self.calibrator = calibrator or Calibrator("identity", k=k, semantics=semantics)
         self.semantics: Semantics = semantics
-        self.info = {**info, "prompt_sha256": prompt_hash(self.format.instructions())}
+        self.info = {**info, "prompt_sha256": prompt_hash(self.instructions)}
         self._draft = line_drafter(engine.encode, [c.short for c in self.vocabulary])
 
     def prompt_text(self, case: Case, seed: int | None = None) -> str:
@@ -57,23 +65,39 @@ class Model:
         """The differential for one case."""
         return self.predict_many([case])[0]
 
+    def uncalibrated(self) -> Model:
+        """The same model with its confidences as stated."""
+        twin = copy(self)
+        twin.calibrator = Calibrator("identity", k=self.format.k, semantics=self.semantics)
+        twin.info = {key: value for key, value in self.info.items() if key != "calibrator_sha256"}
+        return twin
+
     def predict_many(
         self,
         cases: Sequence[Case],
         on_done: Callable[[int], None] | None = None,
         seeds: Sequence[int | None] | None = None,
-        batch_size: int = 24,
+        batch_size: int = BATCH,
     ) -> list[Differential]:
         """Differentials in the order of `cases`. An unreadable answer gives a differential with status "empty".
 
         `seeds` picks the wording of structured findings (see `ddx.vignette.render`); None is the plain wording.
         """
+        answers = self.generate(cases, on_done, seeds, batch_size)
+        return [self.read(case, text, answer) for case, (text, answer) in zip(cases, answers, strict=True)]
+
+    def generate(
+        self,
+        cases: Sequence[Case],
+        on_done: Callable[[int], None] | None = None,
+        seeds: Sequence[int | None] | None = None,
+        batch_size: int = BATCH,
+    ) -> list[tuple[str, Generation]]:
+        """For each case the text that the model saw and what it wrote; `read` takes them from there."""
         texts = [self.prompt_text(c, s) for c, s in zip(cases, seeds or [None] * len(cases), strict=True)]
-        chats = [messages(text, self.format.instructions()) for text in texts]
-        generations = self.engine.generate(chats, MAX_NEW_TOKENS, self._draft, batch_size, on_done)
-        return [
-            self.read(case, text, generation) for case, text, generation in zip(cases, texts, generations, strict=True)
-        ]
+        chats = [messages(text, self.instructions) for text in texts]
+        answers = self.engine.generate(chats, MAX_NEW_TOKENS, self._draft, batch_size, on_done)
+        return list(zip(texts, answers, strict=True))
 
     def read(self, case: Case, text: str, generation: Generation) -> Differential:
         """One generation to a calibrated differential: parser, matcher, calibrator."""
@@ -81,9 +105,7 @@ class Model:
         answers, repairs = self._distinct(parsed)
         confidence, rescaled = self._calibrated(answers, text)
         order = sorted(range(len(answers)), key=lambda i: -confidence[i])
-        diagnoses = tuple(
-            _diagnosis(rank, answers[i], float(confidence[i])) for rank, i in enumerate(order, start=1)
-        )
+        diagnoses = tuple(_diagnosis(rank, answers[i], float(confidence[i])) for rank, i in enumerate(order, start=1))
         status = "repaired" if parsed.status == "ok" and len(repairs) > len(parsed.repairs) else parsed.status
         return Differential(
             case.case_id, diagnoses, self.semantics, status, repairs, rescaled, generation.text,
@@ -140,6 +162,13 @@ def load_model(name: str | None = None, calibrated: bool = True) -> Model:
         info["calibrator_sha256"] = file_hash(path)
     engine = TransformersEngine(card["base"], adapter if adapter.exists() else None)
     return Model(engine, card["k"], calibrator, info, semantics=card.get("semantics", "pathology"))
+
+
+def prompted_base(model: Model) -> Model:
+    """The base of a model as it was before training, told the format and the names of the conditions."""
+    info = {"id": f"{model.info['base']}, prompted", "base": model.info["base"], "versions": versions()}
+    engine = TransformersEngine(model.info["base"])
+    return Model(engine, model.format.k, None, info, model.vocabulary, model.semantics, name_conditions=True)
 
 
 def _diagnosis(rank: int, answer: tuple[Match, float | None], confidence: float) -> Diagnosis:

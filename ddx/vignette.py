@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from ddx.case import Case, Finding
 from ddx.vocabulary.findings import FindingDef, Register, load_findings
 
-_PRONOUNS = {"F": ("she", "her", "her", "herself"), "M": ("he", "his", "him", "himself"), None: ("they", "their", "them", "themself")}
+_PRONOUNS = {
+    "F": ("she", "her", "her", "herself"),
+    "M": ("he", "his", "him", "himself"),
+    None: ("they", "their", "them", "themself"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,9 @@ def group(findings: Sequence[Finding]) -> list[Item]:
     known = load_findings()
     items: dict[tuple[str, bool], list[str]] = {}
     for finding in findings:
-        absent = finding.value is not None and finding.code in known and known[finding.code].is_absent_value(finding.value)
+        absent = (
+            finding.value is not None and finding.code in known and known[finding.code].is_absent_value(finding.value)
+        )
         values = items.setdefault((finding.code, finding.present and not absent), [])
         if finding.value is not None and not absent:
             values.append(finding.value)

@@ -26,9 +26,7 @@ class KeywordModel:
     def predict(self, case: Case) -> Differential:
         return self.predict_many([case])[0]
 
-    def predict_many(
-        self, cases: Sequence[Case], on_done: Callable[[int], None] | None = None
-    ) -> list[Differential]:
+    def predict_many(self, cases: Sequence[Case], on_done: Callable[[int], None] | None = None) -> list[Differential]:
         answers = [self._answer(case) for case in cases]
         self.seen += cases
         if on_done:
@@ -41,9 +39,7 @@ class KeywordModel:
             raise RuntimeError(f"cannot answer {text}")
         if "unreadable" in text:
             return Differential(case.case_id, (), status="empty", model=self.info)
-        rows = next(
-            (rows for word, rows in RULES.items() if word in text), [("Viral infection", None, None, 0.3)]
-        )
+        rows = next((rows for word, rows in RULES.items() if word in text), [("Viral infection", None, None, 0.3)])
         diagnoses = tuple(
             Diagnosis(rank, name, confidence, key=code and name, icd10=code, severity=severity)
             for rank, (name, code, severity, confidence) in enumerate(rows, start=1)

@@ -18,7 +18,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # The ground and floor 1: what a reward function, a notebook or a reader of results imports.
-LIGHT = ["ddx.case", "ddx.differential", "ddx.vocabulary", "ddx.formats", "ddx.vignette", "ddx.prompt", "ddx.metrics"]
+LIGHT = [
+    "ddx.case",
+    "ddx.differential",
+    "ddx.vocabulary",
+    "ddx.formats",
+    "ddx.vignette",
+    "ddx.prompt",
+    "ddx.metrics",
+]
 MODEL_STACK = {"torch", "transformers", "peft", "accelerate", "sklearn", "streamlit", "datasets", "trl"}
 TABLES = {"pandas", "polars", "pyarrow", "openpyxl", "scipy"}
 
@@ -54,7 +62,16 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     shutil.copytree(ROOT / "ddx", source / "ddx", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, source / name)
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--disable-pip-version-check",
+    ]
     done = subprocess.run([*command, "-w", str(folder), str(source)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(next(folder.glob("ddx-*.whl"))) as archive:

@@ -13,7 +13,12 @@ from ddx.train.sft import collate, pack_loss
 def model() -> LlamaForCausalLM:
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=97, hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2
+        vocab_size=97,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
     )
     return LlamaForCausalLM(config).eval()
 
@@ -31,7 +36,9 @@ def _presentations(rng: np.random.Generator) -> list[tuple[list[int], Answer]]:
 def _alone(model: LlamaForCausalLM, prompt: list[int], answer: Answer) -> torch.Tensor:
     logits = model(torch.tensor([prompt + answer.tokens[:-1]])).logits[0, len(prompt) - 1 :]
     logp = torch.log_softmax(logits, dim=-1)
-    return torch.stack([-sum(w * row[t] for t, w in target.items()) for row, target in zip(logp, answer.targets, strict=True)])
+    return torch.stack(
+        [-sum(w * row[t] for t, w in target.items()) for row, target in zip(logp, answer.targets, strict=True)]
+    )
 
 
 def test_a_pack_has_the_loss_of_its_presentations_alone(model: LlamaForCausalLM) -> None:

@@ -92,9 +92,7 @@ def _diagram(found: Mapping[str, Any], level: str, logit: bool) -> None:
     colours, words = theme.palette(), charts.in_words(found, UNITS[level])
     left, right = st.columns([6, 5], gap="large")
     with left, st.container(width=480):
-        st.altair_chart(
-            charts.reliability_chart(found, colours, logit, OUTCOMES[level]), width="stretch", alt=words
-        )
+        st.altair_chart(charts.reliability_chart(found, colours, logit, OUTCOMES[level]), width="stretch", alt=words)
         st.altair_chart(charts.histogram(found, colours), width="stretch", alt="Where the confidences lie")
     with right:
         st.html(_facts(found, level))

@@ -90,9 +90,7 @@ def written_for(result: state.Result, entry: Entry) -> None:
     """The condition that an example was written for: sent to the browser only once it is asked for."""
     demo = entry.demo
     assert demo is not None
-    with st.expander(
-        "Show the written-for condition", key=f"written_{demo.case.case_id}", on_change="rerun"
-    ) as box:
+    with st.expander("Show the written-for condition", key=f"written_{demo.case.case_id}", on_change="rerun") as box:
         if not box.open:
             return
         if not demo.in_vocabulary:
@@ -104,9 +102,7 @@ def written_for(result: state.Result, entry: Entry) -> None:
         condition = load_vocabulary().from_ddxplus(demo.pathology)
         rank = next((d.rank for d in result.differential.diagnoses if d.key == condition.key), None)
         where = f"number {rank} on the list" if rank else "not on the list"
-        st.markdown(
-            f"**{condition.name}**: {where}. The example was written to illustrate it; it measures nothing."
-        )
+        st.markdown(f"**{condition.name}**: {where}. The example was written to illustrate it; it measures nothing.")
 
 
 def details_html(result: state.Result) -> str:

@@ -55,9 +55,7 @@ def _example() -> Entry:
     )
     with st.container(horizontal=True):
         st.button("Next example", type="tertiary", on_click=_next, args=(len(examples),), key="next_example")
-        st.button(
-            "Edit as my own case", type="tertiary", on_click=_edit, args=(demo.case,), key="edit_example"
-        )
+        st.button("Edit as my own case", type="tertiary", on_click=_edit, args=(demo.case,), key="edit_example")
     return Entry(demo.case, demo, submitted)
 
 

@@ -72,9 +72,7 @@ def histogram(data: Mapping[str, Any], colours: Palette) -> alt.Chart:
         chart.encode(
             x=alt.X("left:Q", title="Calibrated confidence", **_axis(False)),
             x2="right:Q",
-            y=alt.Y(
-                "n:Q", title="How many", axis=alt.Axis(tickCount=3, format="~s", grid=True, minExtent=34)
-            ),
+            y=alt.Y("n:Q", title="How many", axis=alt.Axis(tickCount=3, format="~s", grid=True, minExtent=34)),
             y2="zero:Q",
             tooltip=[
                 alt.Tooltip("left:Q", title="From", format=".0%"),
@@ -112,9 +110,7 @@ def corp_points(x: Sequence[float], y: Sequence[float]) -> list[tuple[float, flo
     """
     last = len(x) - 1
     return [
-        (a, b)
-        for i, (a, b) in enumerate(zip(x, y, strict=True))
-        if i in (0, last) or not y[i - 1] == b == y[i + 1]
+        (a, b) for i, (a, b) in enumerate(zip(x, y, strict=True)) if i in (0, last) or not y[i - 1] == b == y[i + 1]
     ]
 
 

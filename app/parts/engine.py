@@ -32,9 +32,7 @@ def missing() -> str | None:
     """One line that says what to run when the model or its base is missing, else None. Imports no torch."""
     folder = model_folder()
     if not (folder / "model.json").exists():
-        return (
-            f"There is no model in {folder}. Run `{TRAIN}`, then start the app with DDX_MODEL=(its folder)."
-        )
+        return f"There is no model in {folder}. Run `{TRAIN}`, then start the app with DDX_MODEL=(its folder)."
     try:
         resolve(read_model_card(folder)["base"])
     except DdxError as error:

@@ -66,9 +66,7 @@ def fit(
     common |= {
         "covariates": tuple(covariates),
         "centre": tuple(raw.mean(axis=0).tolist()),
-        "spread": tuple(
-            np.where(spread > 0, spread, 1.0).tolist()
-        ),  # a constant covariate then moves nothing
+        "spread": tuple(np.where(spread > 0, spread, 1.0).tolist()),  # a constant covariate then moves nothing
     }
     z = Calibrator("list-softmax", **common).standardised(raw, n)
     return Calibrator("list-softmax", parameters=_fit_list_softmax(p, listed, y, z), **common)

@@ -23,16 +23,12 @@ def prepare(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the Parquet files and manifest.json.")],
 ) -> None:
     """Write DDXPlus as Parquet: one file for each of this project's splits, and a manifest."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+    from ddx.cli.show import bars
     from ddx.data.ddxplus import patient_files
     from ddx.data.prepare import prepare as run
 
     total = sum(_lines(path) for path in patient_files(source))
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with bars() as progress:
         task = progress.add_task("reading patients", total=total)
         counts = run(source, out, lambda n: progress.advance(task, n))
         progress.update(task, completed=total, description="done")

@@ -64,10 +64,13 @@ def _options(
 # Commands. Modules under ddx/cli import only typer and the ground at the top; whatever is heavy (torch,
 # transformers, pyarrow, ddx.model, …) is imported inside the command's function, to keep `ddx --help` fast.
 # ---------------------------------------------------------------------------------------------------------
-from ddx.cli import data, models, predict, score  # noqa: E402
+from ddx.cli import calibrate, data, models, predict, score, train  # noqa: E402
+from ddx.cli import eval as evaluation  # noqa: E402
 
 app.command("predict")(predict.predict)
 app.command("score")(score.score)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
-# `train` and `eval` go here in the same way, once ddx/cli/train.py and ddx/cli/eval.py are there.
+app.command("train")(train.train)
+app.command("calibrate")(calibrate.calibrate)
+app.command("eval")(evaluation.evaluate)

@@ -15,18 +15,12 @@ from ddx.errors import InputError
 
 
 def predict(
-    text: Annotated[
-        str | None, typer.Argument(help='The case, as text or JSON; "-" is standard input.')
-    ] = None,
+    text: Annotated[str | None, typer.Argument(help='The case, as text or JSON; "-" is standard input.')] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="A .txt or .json file.")] = None,
     age: Annotated[str | None, typer.Option("--age", help="Age in years (0 to 120).")] = None,
     sex: Annotated[str | None, typer.Option("--sex", help="F or M.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the documented JSON instead of a table.")
-    ] = False,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="A model folder, if not the shipped one.")
-    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the documented JSON instead of a table.")] = False,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="A model folder, if not the shipped one.")] = None,
 ) -> None:
     """The ranked differential of one case.
 

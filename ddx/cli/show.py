@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from ddx.differential import NOTICE, Differential
 
-__all__ = ["print_differential", "stderr_console"]
+__all__ = ["bars", "print_differential", "stderr_console"]
 
 _BAR = 20  # characters for a confidence of 1
 
@@ -18,6 +19,13 @@ _BAR = 20  # characters for a confidence of 1
 def stderr_console() -> Console:
     """For progress: silent unless a person is watching."""
     return Console(stderr=True, quiet=not sys.stderr.isatty())
+
+
+def bars() -> Progress:
+    """Progress bars on standard error, with what is left: silent unless a person is watching."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = stderr_console()
+    return Progress(*columns, console=console, disable=console.quiet)
 
 
 def print_differential(differential: Differential, console: Console | None = None) -> None:
@@ -42,9 +50,7 @@ def print_differential(differential: Differential, console: Console | None = Non
     if differential.semantics == "membership":
         console.print("Confidence: that a diagnosis belongs on the list. There is no sum rule.", markup=False)
     if differential.status != "ok":
-        console.print(
-            Text(f"Status {differential.status}: {'; '.join(differential.repairs) or 'no reason given'}")
-        )
+        console.print(Text(f"Status {differential.status}: {'; '.join(differential.repairs) or 'no reason given'}"))
     console.print(NOTICE, markup=False)
 
 

@@ -94,7 +94,9 @@ def sample(patients: list[Patient], size: str) -> dict[Stage, list[Patient]]:
 
 def _write(patients: list[Patient], path: Path) -> None:
     columns = {
-        name: [getattr(p, name) if not isinstance(getattr(p, name), tuple) else list(getattr(p, name)) for p in patients]
+        name: [
+            getattr(p, name) if not isinstance(getattr(p, name), tuple) else list(getattr(p, name)) for p in patients
+        ]
         for name in _SCHEMA.names
     }
     partial = path.with_suffix(".partial")

@@ -12,10 +12,9 @@ import math
 import random
 from typing import Literal
 
-from ddx.case import Case
+from ddx.case import Case, Finding
 from ddx.data.ddxplus import Patient
 from ddx.vignette import Item, group
-from ddx.case import Finding
 from ddx.vocabulary.findings import load_findings, related_findings
 
 Stage = Literal["initial", "quarter", "half", "full"]
@@ -84,7 +83,9 @@ def _first(patient: Patient, present: list[Item], rng: random.Random) -> Item | 
         if item.code == patient.initial:
             return item
     known = load_findings()
-    complaints = [i for i in present if i.code in known and known[i.code].kind == "symptom" and known[i.code].type == "flag"]
+    complaints = [
+        i for i in present if i.code in known and known[i.code].kind == "symptom" and known[i.code].type == "flag"
+    ]
     pool = complaints or present
     return rng.choice(pool) if pool else None
 

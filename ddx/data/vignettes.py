@@ -58,9 +58,7 @@ def vignette_gold() -> tuple[GoldRow, ...]:
     return tuple(GoldRow(r["source"], r["case_ref"], r["gold"], r["key"], r["why"]) for r in rows)
 
 
-def load_vignettes(
-    folder: Path, source: VignetteSource, vocabulary: Vocabulary | None = None
-) -> list[Vignette]:
+def load_vignettes(folder: Path, source: VignetteSource, vocabulary: Vocabulary | None = None) -> list[Vignette]:
     """The cases of one source, in file order; age (years) and sex are None where only the text has them.
 
     Raises InputError, naming file and line, when the folder or the file is missing, a row cannot be read,

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from ddx.errors import InputError
@@ -51,7 +52,7 @@ def resolve(name: str) -> str:
     return str(folder)
 
 
-def get(name: str, say=print) -> str:
+def get(name: str, say: Callable[[str], None] = print) -> str:
     """Make sure the base model is on this machine and return what `from_pretrained` takes."""
     if name != SMOLLM2:
         return name

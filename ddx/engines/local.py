@@ -113,7 +113,10 @@ class TransformersEngine:
             alive = [r for r in range(size) if generated[r][-1] != self.end and len(generated[r]) < limit]
             if not alive:
                 return generated
-            drafts = [(draft(generated[r])[: limit - len(generated[r]) - 1] if draft and r in alive else []) for r in range(size)]
+            drafts = [
+                (draft(generated[r])[: limit - len(generated[r]) - 1] if draft and r in alive else [])
+                for r in range(size)
+            ]
             wide = 1 + max(map(len, drafts))
             ids = torch.zeros(size, wide, dtype=torch.long)
             fresh = torch.zeros(size, wide, dtype=torch.long)
@@ -137,7 +140,9 @@ class TransformersEngine:
                 fresh[row, kept:] = 0  # rejected drafts and padding become holes
             mask = torch.cat([mask, fresh], 1)
 
-    def _forward(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: DynamicCache, keep: int) -> torch.Tensor:
+    def _forward(
+        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: DynamicCache, keep: int
+    ) -> torch.Tensor:
         """The model's greedy choice [rows, keep] after each of the last `keep` tokens."""
         logits = self.model(
             input_ids=ids.to(self.device),

@@ -30,6 +30,11 @@ class Sample:
         """Positions of a stage's cases; all of them for "all"."""
         return [i for i, s in enumerate(self.stages) if stage in ("all", s)]
 
+    def first(self, each: int) -> Sample:
+        """The first `each` cases of every stage."""
+        rows = [i for stage in STAGES for i in self.where(stage)[:each]]
+        return Sample(*(select(part, rows) for part in (self.cases, self.stages, self.seeds, self.truth, self.gold)))
+
 
 def draw(folder: Path, split: Split, size: str, vocabulary: Vocabulary) -> Sample:
     """The fixed sample of a split (see `ddx.data.prepare.sample`)."""

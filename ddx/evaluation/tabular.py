@@ -41,7 +41,9 @@ class Featuriser:
         self.width = len(names) + 1  # the last column is age / 100
 
     def __call__(self, cases: Sequence[Case]) -> sp.csr_matrix:
-        indices, indptr, data = [], [0], []
+        indices: list[int] = []
+        indptr: list[int] = [0]
+        data: list[float] = []
         for case in cases:
             row = {self.width - 1: (case.age or 0.0) / 100}
             for item in group(case.findings):

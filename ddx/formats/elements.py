@@ -65,9 +65,7 @@ def read_elements(text: str, k: int, truncated: bool) -> Elements:
         else:
             out.unreadable = True
     elif text[end:].strip():
-        out.repairs.append(
-            "unfinished last element removed" if truncated else "text outside the tags removed"
-        )
+        out.repairs.append("unfinished last element removed" if truncated else "text outside the tags removed")
     return out
 
 

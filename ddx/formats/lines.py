@@ -33,8 +33,7 @@ class LinesFormat:
         if self.k == 1:
             return "Give the most likely diagnosis on one line, with its probability in percent."
         return (
-            f"List the {self.k} most likely diagnoses, best first, one per line,"
-            " each with its probability in percent."
+            f"List the {self.k} most likely diagnoses, best first, one per line, each with its probability in percent."
         )
 
     def render(self, answers: Sequence[tuple[str, float]]) -> str:
@@ -52,9 +51,7 @@ class LinesFormat:
         if parsed.status != "ok" or [a.text for a in parsed.answers] != [tidy(name) for name, _ in answers]:
             why = "; ".join(parsed.repairs) or parsed.status
             names = [name for name, _ in answers]
-            raise InputError(
-                f"format lines: {names} cannot be written so that it reads back ({why}); change the names"
-            )
+            raise InputError(f"format lines: {names} cannot be written so that it reads back ({why}); change the names")
         return text
 
     def parse(self, text: str, truncated: bool = False) -> Parsed:

@@ -27,9 +27,7 @@ _NUMBER = re.compile(
     r"[ ]?(?P<unit>%|\uff05|percent|per cent|pct)?",
     re.IGNORECASE | re.ASCII,
 )
-_RATIO = re.compile(
-    r"(\d{1,6}(?:\.\d{1,6})?) ?(?:/|out of) ?(\d{1,6}(?:\.\d{1,6})?)", re.IGNORECASE | re.ASCII
-)
+_RATIO = re.compile(r"(\d{1,6}(?:\.\d{1,6})?) ?(?:/|out of) ?(\d{1,6}(?:\.\d{1,6})?)", re.IGNORECASE | re.ASCII)
 _CANONICAL = {
     "percent": re.compile(r"0|[1-9]\d?|100", re.ASCII),
     "fraction": re.compile(r"[01]|0\.\d{1,20}|1\.0{1,20}", re.ASCII),

@@ -70,9 +70,7 @@ class TagsFormat:
         if parsed.status != "ok" or [a.text for a in parsed.answers] != [tidy(name) for name, _ in answers]:
             why = "; ".join(parsed.repairs) or parsed.status
             names = [name for name, _ in answers]
-            raise InputError(
-                f"format tags: {names} cannot be written so that it reads back ({why}); change the names"
-            )
+            raise InputError(f"format tags: {names} cannot be written so that it reads back ({why}); change the names")
         return text
 
     def parse(self, text: str, truncated: bool = False) -> Parsed:

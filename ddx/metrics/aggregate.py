@@ -50,19 +50,14 @@ def mean_interval(values: ArrayLike, draws: int = 1000, seed: int = 0, level: fl
         # Resampling n cases with replacement IS a multinomial over their distinct values: exact, and for
         # hits (0 or 1) thousands of times cheaper than drawing cases.
         means = np.concatenate(
-            [
-                rng.multinomial(n, counts / n, size=size) @ distinct / n
-                for size in _chunks(draws, len(distinct))
-            ]
+            [rng.multinomial(n, counts / n, size=size) @ distinct / n for size in _chunks(draws, len(distinct))]
         )
     else:
         means = np.concatenate([kept[_indices(rng, n, size)].mean(axis=1) for size in _chunks(draws, n)])
     return _estimate(float(kept.mean()), means, n, level)
 
 
-def paired_difference(
-    a: ArrayLike, b: ArrayLike, draws: int = 1000, seed: int = 0, level: float = 0.95
-) -> Estimate:
+def paired_difference(a: ArrayLike, b: ArrayLike, draws: int = 1000, seed: int = 0, level: float = 0.95) -> Estimate:
     """Mean of a − b over the same cases in the same order, the cases resampled in pairs.
 
     Cases where either is NaN are left out.

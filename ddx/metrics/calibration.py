@@ -160,9 +160,7 @@ def item_bins(conf: Floats, bins: int, scheme: Scheme) -> NDArray[np.int64]:
     if scheme != "mass":
         raise ValueError(f"scheme must be 'width' or 'mass'; got {scheme!r}")
     _, inverse, counts = np.unique(conf, return_inverse=True, return_counts=True)
-    middle = (
-        np.cumsum(counts) - counts / 2
-    )  # the mid-rank of each confidence, so ties go where most of them lie
+    middle = np.cumsum(counts) - counts / 2  # the mid-rank of each confidence, so ties go where most of them lie
     return np.asarray((middle * bins / len(conf)).astype(np.int64)[inverse])
 
 
@@ -216,9 +214,7 @@ def running_sums(conf: Floats) -> Floats:
     """Running sums [n, K] of confidences that exclude each other. Raises ValueError above 1."""
     upper = np.cumsum(conf, axis=1)
     if len(upper) and float(upper[:, -1].max()) > 1 + 1e-6:
-        raise ValueError(
-            "the confidences of a case sum to more than 1; rescale them, or pass exclusive=False"
-        )
+        raise ValueError("the confidences of a case sum to more than 1; rescale them, or pass exclusive=False")
     return np.minimum(upper, 1.0)
 
 

@@ -96,12 +96,8 @@ class Batch:
     def take(self, cases: Ints | Bools) -> Batch:
         """The same batch with these cases only (indices or a mask); for groups of patients."""
         rows = np.flatnonzero(cases) if np.asarray(cases).dtype == np.bool_ else np.asarray(cases)
-        part = Batch(
-            self.codes[rows], self.conf[rows], self.truth[rows], self.gold_matrix[rows], self.valid[rows]
-        )
-        object.__setattr__(
-            part, "gold_size", self.gold_size[rows]
-        )  # the matrix lost what lies outside the vocabulary
+        part = Batch(self.codes[rows], self.conf[rows], self.truth[rows], self.gold_matrix[rows], self.valid[rows])
+        object.__setattr__(part, "gold_size", self.gold_size[rows])  # the matrix lost what lies outside the vocabulary
         return part
 
 
@@ -240,9 +236,7 @@ def _other(batch: Batch) -> Floats:
     total = np.where(batch.valid, batch.conf.sum(axis=1), 0.0)
     if bool(np.any(total > 1 + 1e-6)):
         case = int(np.argmax(total))
-        raise ValueError(
-            f"case {case}: the confidences sum to {total[case]:.4f}, above 1; rescale them first"
-        )
+        raise ValueError(f"case {case}: the confidences sum to {total[case]:.4f}, above 1; rescale them first")
     return _floats(np.maximum(0.0, 1.0 - total))
 
 

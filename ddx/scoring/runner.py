@@ -31,9 +31,7 @@ class Predictor(Protocol):
 
     info: dict[str, Any]
 
-    def predict_many(
-        self, cases: Sequence[Case], on_done: Callable[[int], None] | None = None
-    ) -> list[Differential]:
+    def predict_many(self, cases: Sequence[Case], on_done: Callable[[int], None] | None = None) -> list[Differential]:
         """Differentials in the order of the cases; `on_done` hears how many more are done."""
         ...
 
@@ -166,9 +164,7 @@ def _predict(model: Predictor, cases: list[Case], on_rows: Callable[[int], None]
     return list(answers)
 
 
-def _write_sidecar(
-    table: Table, out: Path, model: Predictor, k: int, limit: int | None, summary: Summary
-) -> None:
+def _write_sidecar(table: Table, out: Path, model: Predictor, k: int, limit: int | None, summary: Summary) -> None:
     info: Mapping[str, Any] = model.info
     content = {
         "input": {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ddx.case import Case
 from ddx.data.ddxplus import Patient
@@ -20,6 +21,7 @@ from ddx.train.packing import AnswerWriter, Pack, fill, join, tree
 from ddx.train.targets import Target, from_list, from_teacher
 from ddx.vignette import render
 from ddx.vocabulary import load_vocabulary
+from ddx.vocabulary.findings import Register
 
 # How many lines of an answer are supervised. The first lines say most; all answers in full would
 # spend half of the training on the tail of the lists.
@@ -28,7 +30,7 @@ _LINES = ((2, 0.55), (3, 0.22), (99, 0.23))
 _IN_FULL = 0.4
 
 
-def build(config: SFTConfig, tokenizer, teacher: Tabular) -> list[Pack]:
+def build(config: SFTConfig, tokenizer: Any, teacher: Tabular) -> list[Pack]:
     """All packs of a run, in training order; the same config and data give the same packs."""
     rng = random.Random(config.seed)
     format_ = LinesFormat(config.k)
@@ -48,7 +50,9 @@ def build(config: SFTConfig, tokenizer, teacher: Tabular) -> list[Pack]:
     for patient, register, cases, targets in _patients(patients[: config.patients], config, teacher, rng):
         seed = wording_seed(patient) + config.seed
         texts = [render(case, register, seed) for case in cases]
-        trees.append(tree([(prompt(t), writer.write(target, _lines(rng))) for t, target in zip(texts, targets, strict=True)]))
+        trees.append(
+            tree([(prompt(t), writer.write(target, _lines(rng))) for t, target in zip(texts, targets, strict=True)])
+        )
     if config.teaching is not None and config.teaching_epochs > 0:
         vignettes = teaching_vignettes(config.teaching)
         whole, part = divmod(round(config.teaching_epochs * len(vignettes)), len(vignettes))
@@ -69,22 +73,24 @@ def teaching_vignettes(folder: Path) -> list[dict]:
     return [json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def end_token(tokenizer) -> int:
+def end_token(tokenizer: Any) -> int:
     """The token that ends an assistant's turn: ChatML's if the tokenizer has it, else its end of sequence."""
     chatml = tokenizer.convert_tokens_to_ids("<|im_end|>")
     return chatml if isinstance(chatml, int) and chatml != tokenizer.unk_token_id else tokenizer.eos_token_id
 
 
-def _patients(patients: Sequence[Patient], config: SFTConfig, teacher: Tabular, rng: random.Random):
+def _patients(
+    patients: Sequence[Patient], config: SFTConfig, teacher: Tabular, rng: random.Random
+) -> Iterator[tuple[Patient, Register, list[Case], list[Target]]]:
     """(patient, register, cases, targets), the teacher asked in large batches."""
     for start in range(0, len(patients), 2000):
-        rows: list[tuple[Patient, str, list[Case]]] = []
+        rows: list[tuple[Patient, Register, list[Case]]] = []
         for patient in patients[start : start + 2000]:
             items = interview(patient)
             cuts = [stage_length(items, stage) for stage in STAGES if stage != "full" or rng.random() < _IN_FULL]
             cuts += [rng.randint(1, max(cuts)) for _ in range(config.cuts - len(cuts))]
             chosen = sorted(set(cuts if config.cuts >= len(STAGES) else rng.sample(cuts, config.cuts)))
-            register = "narrative" if rng.random() < config.narrative_share else "terse"
+            register: Register = "narrative" if rng.random() < config.narrative_share else "terse"
             rows.append((patient, register, [case_of(patient, items[:cut], str(cut)) for cut in chosen]))
         p, m = teacher.predict([case for _, _, cases in rows for case in cases])
         at = 0

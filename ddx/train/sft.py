@@ -96,8 +96,6 @@ class SFTTrainer(Trainer):
             candidates = torch.unique(torch.cat([self._always, drawn])).to(base.device)
         with torch.autocast(base.device.type, dtype=torch.bfloat16, enabled=self._autocast):
             loss = pack_loss(base, inputs, candidates)
-        # a mean over the packs of a step: Trainer adds up what each returns
-        loss = loss / self.args.gradient_accumulation_steps
         return (loss, None) if return_outputs else loss
 
 
@@ -148,7 +146,13 @@ def train(config: SFTConfig, resume: bool = False, say: Callable[[str], None] = 
     trainer.train(resume_from_checkpoint=checkpoint)
     model.save_pretrained(config.out / "adapter")
     (config.out / "adapter" / "README.md").unlink(missing_ok=True)  # peft's empty template
-    card = {"id": config.out.name, "base": config.base, "format": config.format, "k": config.k, "semantics": "pathology"}
+    card = {
+        "id": config.out.name,
+        "base": config.base,
+        "format": config.format,
+        "k": config.k,
+        "semantics": "pathology",
+    }
     _write(config.out / "model.json", card)
     return config.out
 
@@ -189,7 +193,9 @@ def _checkpoint(out: Path, resume: bool) -> str | None:
     if resume and last is None:
         raise InputError(f"{out}: no checkpoint to resume from; start without --resume")
     if last and not resume:
-        raise InputError(f"{out}: holds an earlier run; add --resume to go on with it, or name another folder with out=DIR")
+        raise InputError(
+            f"{out}: holds an earlier run; add --resume to go on with it, or name another folder with out=DIR"
+        )
     return last
 
 

@@ -141,9 +141,7 @@ def _from_row(
     if not key:
         raise InputError(f"{where}, column name: empty; give the condition's name")
     if not _KEY.fullmatch(key):
-        raise InputError(
-            f"{where}, column key: {key!r} is not lower-case letters, digits and '_'; write one that is"
-        )
+        raise InputError(f"{where}, column key: {key!r} is not lower-case letters, digits and '_'; write one that is")
     labels = [(column, cells[column]) for column in ("name", "short", "ddxplus") if cells[column]]
     for column, label in [*labels, *(("synonyms", synonym) for synonym in synonyms)]:
         if not normalise(label):
@@ -180,9 +178,7 @@ def _from_row(
     )
 
 
-def _with_synonyms(
-    known: Condition, cells: dict[str, str], synonyms: tuple[str, ...], where: str
-) -> Condition:
+def _with_synonyms(known: Condition, cells: dict[str, str], synonyms: tuple[str, ...], where: str) -> Condition:
     for column, cell in cells.items():
         same_name = column == "name" and normalise(cell) == normalise(known.name)
         if cell and not same_name and column not in ("key", "synonyms"):
@@ -211,9 +207,7 @@ def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     for column in columns:
         if column not in _COLUMNS or columns.count(column) > 1:
             problem = "twice" if column in _COLUMNS else "unknown"
-            raise InputError(
-                f"{path}, row 1, column {column!r}: {problem}; the columns are {', '.join(_COLUMNS)}"
-            )
+            raise InputError(f"{path}, row 1, column {column!r}: {problem}; the columns are {', '.join(_COLUMNS)}")
     for number, cells in enumerate(reader, start=2):
         if not any(cell.strip() for cell in cells):
             continue

@@ -6,9 +6,7 @@ import unicodedata
 __all__ = ["normalise"]
 
 _QUOTES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u2032\u00b4`\uff07"), "'")
-_LETTERS = str.maketrans(
-    {"\u0153": "oe", "\u00e6": "ae", "\u00f8": "o", "\u0142": "l", "\u0111": "d", "\u0131": "i"}
-)
+_LETTERS = str.maketrans({"\u0153": "oe", "\u00e6": "ae", "\u00f8": "o", "\u0142": "l", "\u0111": "d", "\u0131": "i"})
 _ABBREVIATION = re.compile(r"(?<![^\W_])(?:[^\W\d_]\.)+(?:[^\W\d_](?![^\W_]))?")
 _POSSESSIVE = re.compile(r"'s(?![^\W_])")
 _NOT_A_WORD = re.compile(r"[\W_]+")

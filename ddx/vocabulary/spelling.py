@@ -26,8 +26,7 @@ _PREFIXES = _words(
     "epi osteo arterio thrombo tachy brady poly oligo a an in dys"
 )
 _SUFFIXES = _words(
-    "itis osis oma emia uria ectomy otomy pathy algia iasis ectasis plegia paresis megaly lysis phagia "
-    "phasia plasia"
+    "itis osis oma emia uria ectomy otomy pathy algia iasis ectasis plegia paresis megaly lysis phagia phasia plasia"
 )
 _SHORTEST_WORD = 5  # below, one letter makes another word: hip and rib, ear and eye
 _LONG_WORD = 10

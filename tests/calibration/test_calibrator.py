@@ -15,9 +15,7 @@ from ddx.metrics.calibration import ece, ece_null
 K = 4
 
 
-def sample(
-    n: int, temperature: float | np.ndarray, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def sample(n: int, temperature: float | np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lists whose true probabilities are known, stated with every log-odds multiplied by `temperature`."""
     rng = np.random.default_rng(seed)
     true = rng.dirichlet(np.full(K + 1, 2.0), n)

@@ -182,9 +182,7 @@ def test_a_cp1252_table_with_semicolons_and_decimal_commas(tmp_path: Path, model
     result = ddx("score", tmp_path / "cases.csv", "-o", tmp_path / "scored.csv")
     assert result.exit_code == 0
     assert [(c.age, c.text) for c in model.seen] == [(0.5, "fièvre")]
-    assert (
-        (tmp_path / "scored.csv").read_text(encoding="utf-8").splitlines()[1].startswith("0,5;F;fièvre;ok;")
-    )
+    assert (tmp_path / "scored.csv").read_text(encoding="utf-8").splitlines()[1].startswith("0,5;F;fièvre;ok;")
 
 
 def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch, model: KeywordModel) -> None:
@@ -233,9 +231,7 @@ def test_data_prepare_refuses_in_one_line(tmp_path: Path) -> None:
     refused(ddx("data", "prepare", "--source", tmp_path / "none", "-o", tmp_path / "out"), "no such folder")
     refused(ddx("data", "prepare", "--source", tmp_path, "-o", tmp_path / "out"), "no DDXPlus patient files")
     (tmp_path / "patients.csv.gz").write_bytes(b"\x1f\x8bbroken")
-    refused(
-        ddx("data", "prepare", "--source", tmp_path, "-o", tmp_path / "out"), "cannot be read as a CSV table"
-    )
+    refused(ddx("data", "prepare", "--source", tmp_path, "-o", tmp_path / "out"), "cannot be read as a CSV table")
 
 
 def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,9 +244,7 @@ def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ddx("models", "get", "smollm2-135m").stdout == f"{tmp_path / 'smollm2-135m'}\n"
 
 
-def test_version_names_ddx_its_libraries_and_the_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_version_names_ddx_its_libraries_and_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ddx.provenance
 
     monkeypatch.setattr(ddx.provenance, "shipped_folder", lambda: tmp_path)

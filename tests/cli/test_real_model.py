@@ -26,9 +26,7 @@ def test_predict_json_sums_to_one() -> None:
     assert result.exit_code == 0, result.stderr
     content = json.loads(result.stdout)
     assert content["status"] in ("ok", "repaired")
-    assert sum(d["confidence"] for d in content["differential"]) + content["other"] == pytest.approx(
-        1, abs=1e-9
-    )
+    assert sum(d["confidence"] for d in content["differential"]) + content["other"] == pytest.approx(1, abs=1e-9)
     assert content["model"]["id"]
 
 

@@ -13,9 +13,7 @@ TWO = [("Pneumonia", 0.62), ("GERD", 0.2)]
 
 NAMES = st.from_regex(r"\A[A-Za-z][A-Za-z0-9()/]{0,12}( [A-Za-z0-9()/]{1,12}){0,4}\Z")
 PERCENTS = st.integers(0, 100).map(lambda n: n / 100)
-PAIRS = st.lists(
-    st.tuples(NAMES, PERCENTS), min_size=1, max_size=5, unique_by=lambda pair: normalise(pair[0])
-)
+PAIRS = st.lists(st.tuples(NAMES, PERCENTS), min_size=1, max_size=5, unique_by=lambda pair: normalise(pair[0]))
 
 
 @given(PAIRS)
@@ -119,9 +117,7 @@ def test_partial(text: str, expected: list[tuple[str, float | None]]) -> None:
     assert [(a.text, a.confidence) for a in parsed.answers] == expected
 
 
-@pytest.mark.parametrize(
-    "text", ["", " \n\t\n", "I cannot say.", "62", "---", "<answer1>GERD</answer1>", "a" * 500]
-)
+@pytest.mark.parametrize("text", ["", " \n\t\n", "I cannot say.", "62", "---", "<answer1>GERD</answer1>", "a" * 500])
 def test_empty(text: str) -> None:
     assert (LINES.parse(text).status, LINES.parse(text).answers) == ("empty", ())
 

@@ -145,9 +145,7 @@ def test_many_mutated_outputs() -> None:
         "|",
     ],
 )
-@pytest.mark.parametrize(
-    "before", ["", "</think>a ", "</think><answer1>", "</think><answer1>a</answer1><confidence1>"]
-)
+@pytest.mark.parametrize("before", ["", "</think>a ", "</think><answer1>", "</think><answer1>a</answer1><confidence1>"])
 def test_a_megabyte_is_read_in_linear_time(piece: str, before: str) -> None:
     text = before + piece * (1_000_000 // len(piece))
     for form in (LINES, TAGS):

@@ -18,9 +18,7 @@ from ddx.formats import after_think, parse_confidence
         ("", "", ""),
     ],
 )
-def test_only_what_follows_the_last_closing_tag_is_the_answer(
-    text: str, reasoning: str, answer: str | None
-) -> None:
+def test_only_what_follows_the_last_closing_tag_is_the_answer(text: str, reasoning: str, answer: str | None) -> None:
     assert after_think(text) == (reasoning, answer)
 
 
@@ -62,9 +60,7 @@ def test_repaired_numbers(text: str, percent: float | None, fraction: float | No
         ("0.62", 0.62, 0.62, "fraction"),
     ],
 )
-def test_a_bare_number_means_what_the_format_says(
-    text: str, percent: float, fraction: float, clean: str
-) -> None:
+def test_a_bare_number_means_what_the_format_says(text: str, percent: float, fraction: float, clean: str) -> None:
     for bare, expected in (("percent", percent), ("fraction", fraction)):
         value, repairs = parse_confidence(text, bare)  # type: ignore[arg-type]
         assert value == expected

@@ -15,9 +15,7 @@ A2, C2 = "<answer2>GERD</answer2>", "<confidence2>0.2</confidence2>"
 
 NAMES = st.from_regex(r"\A[A-Za-z0-9(][A-Za-z0-9()/]{0,12}( [A-Za-z0-9()/]{1,12}){0,4}\Z").filter(normalise)
 PERCENTS = st.integers(0, 100).map(lambda n: n / 100)
-PAIRS = st.lists(
-    st.tuples(NAMES, PERCENTS), min_size=1, max_size=5, unique_by=lambda pair: normalise(pair[0])
-)
+PAIRS = st.lists(st.tuples(NAMES, PERCENTS), min_size=1, max_size=5, unique_by=lambda pair: normalise(pair[0]))
 
 
 @given(PAIRS, st.booleans())
@@ -142,9 +140,7 @@ def test_reasoning_is_asked_for_by_think() -> None:
     assert form.parse("<think>r</think>" + whole).status == "ok"
     assert form.parse("<think>r</think>" + whole).reasoning == "r"
     assert form.parse(whole).repairs == ("no reasoning block",)
-    assert (
-        form.parse(whole, truncated=True).answers == ()
-    )  # the template may have opened <think> in the prompt
+    assert form.parse(whole, truncated=True).answers == ()  # the template may have opened <think> in the prompt
     unclosed = form.parse("<think>" + whole)
     assert (unclosed.status, unclosed.answers) == ("truncated", ())
     assert form.parse(form.render(TWO, reasoning="Fever.")).reasoning == "Fever."
@@ -156,9 +152,7 @@ def test_one_answer_has_tags_without_numbers() -> None:
     assert text == "<answer>GERD</answer><confidence>0.20</confidence>\n"
     assert form.parse(text).status == "ok"
     assert form.parse(text + text).repairs == ("answers beyond k removed",)
-    assert form.parse("<answer1>GERD</answer1><confidence1>0.2</confidence1>").repairs == (
-        "tag number mended",
-    )
+    assert form.parse("<answer1>GERD</answer1><confidence1>0.2</confidence1>").repairs == ("tag number mended",)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,7 @@ def test_interval_matches_the_normal_one() -> None:
     e = mean_interval(values)
     half = 1.96 * values.std() / np.sqrt(2000)
     assert e.value == pytest.approx(values.mean()) and e.n == 2000
-    assert e.low == pytest.approx(e.value - half, abs=0.006) and e.high == pytest.approx(
-        e.value + half, abs=0.006
-    )
+    assert e.low == pytest.approx(e.value - half, abs=0.006) and e.high == pytest.approx(e.value + half, abs=0.006)
 
 
 def test_few_and_many_distinct_values_agree() -> None:

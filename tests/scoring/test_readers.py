@@ -58,9 +58,7 @@ def test_gzip_is_read_whatever_its_name(tmp_path: Path) -> None:
 
 
 def test_commas_in_the_text_do_not_decide_the_separator(tmp_path: Path) -> None:
-    table = opened(
-        tmp_path, 'case_id;text;"remarks, notes, and more, of, any, kind"\na;cough, fever, chills;x\n'
-    )
+    table = opened(tmp_path, 'case_id;text;"remarks, notes, and more, of, any, kind"\na;cough, fever, chills;x\n')
     assert table.separator == ";"
     assert rows_of(table) == [["a", "cough, fever, chills", "x"]]
 
@@ -83,10 +81,7 @@ def test_a_quoted_newline_is_one_row_and_rows_are_counted_as_a_spreadsheet_does(
 )
 def test_a_forgotten_quote_does_not_join_two_patients(tmp_path: Path, body: str, lines: int) -> None:
     record = next(opened(tmp_path, "case_id,text\n" + body).records())
-    assert (
-        record.problem
-        == f"a quote is out of place, so that {lines} lines of the file were read as this one row"
-    )
+    assert record.problem == f"a quote is out of place, so that {lines} lines of the file were read as this one row"
 
 
 def test_an_inch_mark_is_no_forgotten_quote(tmp_path: Path) -> None:

@@ -54,9 +54,7 @@ def test_an_escaped_cell_is_read_without_its_apostrophe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "cell", ["\"['E_201', 'E_91', 'E_55_@_V_29', 'E_55_@_V_101']\"", "E_201 E_91 E_55_@_V_29 E_55_@_V_101"]
 )
-@pytest.mark.parametrize(
-    ("initial", "order"), [("E_91", "E_91 E_201 E_55 E_55"), ("", "E_201 E_91 E_55 E_55")]
-)
+@pytest.mark.parametrize(("initial", "order"), [("E_91", "E_91 E_201 E_55 E_55"), ("", "E_201 E_91 E_55 E_55")])
 def test_ddxplus_columns(tmp_path: Path, cell: str, initial: str, order: str) -> None:
     case = only_case(tmp_path, "AGE,SEX,EVIDENCES,INITIAL_EVIDENCE", f"49,F,{cell},{initial}")
     assert (case.age, case.sex) == (49.0, "F")

@@ -94,9 +94,7 @@ def test_what_is_not_shown_goes_to_something_else(tmp_path: Path) -> None:
 def test_confidences_and_the_rest_sum_to_one_as_written() -> None:
     thirds = Differential("x", tuple(Diagnosis(i, f"d{i}", 1 / 3, key=f"d{i}") for i in (1, 2, 3)))
     cells = dict(zip(added_columns(3), differential_cells("ok", thirds, "m", 3), strict=True))
-    assert sum(float(v) for name, v in cells.items() if name.endswith("_confidence")) == pytest.approx(
-        1, abs=1e-9
-    )
+    assert sum(float(v) for name, v in cells.items() if name.endswith("_confidence")) == pytest.approx(1, abs=1e-9)
 
 
 def test_membership_has_no_rest() -> None:
@@ -177,18 +175,14 @@ def test_more_rows_than_a_window_stay_in_order(tmp_path: Path) -> None:
     )
     heard: list[int] = []
     (tmp_path / "cases.csv").write_text("case_id,age,text\n" + body)
-    score_table(
-        open_table(tmp_path / "cases.csv"), tmp_path / "out.csv", KeywordModel(), on_rows=heard.append
-    )
+    score_table(open_table(tmp_path / "cases.csv"), tmp_path / "out.csv", KeywordModel(), on_rows=heard.append)
     with open(tmp_path / "out.csv", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [int(row["case_id"]) for row in rows] == list(range(WINDOW * 2 + 5))
     assert sum(heard) == len(rows)
     for i, row in enumerate(rows):
         assert (
-            row["ddx_status"].startswith("error: ")
-            if i % 7 == 3
-            else row["dx1_icd10"] == ("J45" if i % 2 else "I21")
+            row["ddx_status"].startswith("error: ") if i % 7 == 3 else row["dx1_icd10"] == ("J45" if i % 2 else "I21")
         )
 
 
@@ -246,9 +240,7 @@ def test_an_interrupted_run_leaves_a_partial_file_and_no_result(tmp_path: Path) 
 
 
 # Any text a CSV file can carry: all but NUL (a binary file) and lone surrogates (no encoding has them).
-CELLS = st.text(
-    st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=12
-) | st.sampled_from(
+CELLS = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=12) | st.sampled_from(
     [
         "-5",
         "=1",
@@ -275,9 +267,7 @@ ROWS = st.lists(
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    rows=ROWS, separator=st.sampled_from(",;\t|"), encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])
-)
+@given(rows=ROWS, separator=st.sampled_from(",;\t|"), encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
 def test_any_rows_keep_their_order_and_their_cells(
     tmp_path: Path, rows: list[dict[str, str]], separator: str, encoding: str
 ) -> None:
@@ -291,8 +281,6 @@ def test_any_rows_keep_their_order_and_their_cells(
     summary = score_table(table, out, KeywordModel(), force=True)
     with open(out, encoding="utf-8-sig" if table.bom else "utf-8", newline="") as handle:
         written = list(csv.DictReader(handle, delimiter=separator, strict=True))
-    assert [{n: row[n] for n in rows[0]} for row in written] == [
-        {n: escape(v) for n, v in row.items()} for row in rows
-    ]
+    assert [{n: row[n] for n in rows[0]} for row in written] == [{n: escape(v) for n, v in row.items()} for row in rows]
     assert all(row["ddx_status"] for row in written)
     assert summary.rows == len(rows) == summary.statuses.total() + summary.failed.total()

@@ -25,9 +25,7 @@ def table(tmp_path: Path) -> Callable[[str], Path]:
 def test_has_the_49_ddxplus_conditions() -> None:
     assert len(VOCABULARY) == 49
     assert all(c.ddxplus and c.ddxplus_fr for c in VOCABULARY)
-    assert all(
-        VOCABULARY.from_ddxplus(name) is c for c in VOCABULARY for name in (c.ddxplus, c.ddxplus_fr) if name
-    )
+    assert all(VOCABULARY.from_ddxplus(name) is c for c in VOCABULARY for name in (c.ddxplus, c.ddxplus_fr) if name)
     assert [VOCABULARY.index(c.key) for c in VOCABULARY] == list(range(49))
 
 
@@ -87,9 +85,7 @@ def test_unknown_names_are_key_errors() -> None:
 
 
 def test_user_table_adds_conditions_and_synonyms(table: Callable[[str], Path]) -> None:
-    path = table(
-        "name,key,icd10,severity,synonyms\nGout,,m10,4,podagra|gouty arthritis\n,gerd,,,pyrosis|GORD\n\n"
-    )
+    path = table("name,key,icd10,severity,synonyms\nGout,,m10,4,podagra|gouty arthritis\n,gerd,,,pyrosis|GORD\n\n")
     own = load_vocabulary(path)
     assert len(own) == 50 and [c.key for c in own][-1] == "gout"
     gout = own.by_key("gout")

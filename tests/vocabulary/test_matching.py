@@ -75,8 +75,9 @@ def test_is_this_condition(text: str, key: str) -> None:
      "otitis externa", "nonallergic rhinitis", "non-allergic rhinitis", "inactive tuberculosis", "latent TB",
      "Pulmonary embolism (ruled out)", "no pulmonary embolism", "Pneumonia (vs PE)", "Pneumonia (PE)",
      "Pneumonia (I26.9)", "acute chronic rhinosinusitis", "nstable angina", "pneumonitis", "bronchi", "group",
-     "femoral hernia", "Manic episode", "African trypanosomiasis", "pulmonary emphysema", "arterial fibrillation", "epicarditis", "endocarditis",
-     "ventricular fibrillation", "chronic bronchitis", "SLEE", "TBI", "K22", "I20", "A00", "J44.0", "Hepatitis"],
+     "femoral hernia", "Manic episode", "African trypanosomiasis", "pulmonary emphysema",
+     "arterial fibrillation", "epicarditis", "endocarditis", "ventricular fibrillation", "chronic bronchitis",
+     "SLEE", "TBI", "K22", "I20", "A00", "J44.0", "Hepatitis"],
 )  # fmt: skip
 def test_is_none_of_ours(text: str) -> None:
     match = MATCHER.match(text)
@@ -107,9 +108,7 @@ def test_codes(code: str, key: str) -> None:
 
 def test_codes_prefer_the_nearest_and_refuse_a_tie(tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
-    path.write_text(
-        "name,icd10\nSaddle PE,I26.0\nHeartburn of travel,K21\nHypothyroidism,E03\nDiverticulosis,K57\n"
-    )
+    path.write_text("name,icd10\nSaddle PE,I26.0\nHeartburn of travel,K21\nHypothyroidism,E03\nDiverticulosis,K57\n")
     own = Matcher(load_vocabulary(path))
     assert own.match("I26.0").identity == "saddle_pe"
     assert own.match("I26.9").identity == "pulmonary_embolism"

@@ -1,0 +1,32 @@
+"""`ddx calibrate`: fit a model's calibrator on calibration patients."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def calibrate(
+    model: Annotated[Path, typer.Argument(help="A model folder that `ddx train` wrote.")],
+    data: Annotated[Path, typer.Option("--data", help="The folder of `ddx data prepare`.")] = Path("data/ddxplus"),
+    size: Annotated[int, typer.Option("--size", min=50, help="Calibration patients at each stage.")] = 750,
+) -> None:
+    """Fit the calibrator on calibration patients and write it into the model's folder (calibrator.json).
+
+    Test patients are refused.
+    """
+    from ddx.cli.loading import load_for_command
+    from ddx.cli.show import bars
+    from ddx.evaluation.calibrate import calibrate as run
+
+    loaded = load_for_command(str(model))
+    with bars() as progress:
+        task = progress.add_task("calibration cases", total=4 * size)
+        found, sample = run(loaded, data, str(size), lambda n: progress.advance(task, n))
+    partial = model / "calibrator.json.partial"
+    partial.write_text(found.to_json(), encoding="utf-8")
+    os.replace(partial, model / "calibrator.json")
+    typer.echo(f"{model / 'calibrator.json'}: {found.kind}, fitted on {found.n_cases:,} of {len(sample):,} cases")
