@@ -67,16 +67,16 @@ def patient_files(source: Path) -> list[Path]:
 def read_patients(path: Path, vocabulary: Vocabulary | None = None) -> Iterator[Patient]:
     """Patients of one file. Raises InputError naming the file, the row and the column at fault."""
     vocabulary = vocabulary or load_vocabulary()
-    with _open(path) as handle:
-        try:
+    try:
+        with _open(path) as handle:
             reader = csv.DictReader(handle)
             missing = [c for c in _REQUIRED if c not in (reader.fieldnames or ())]
             if missing:
                 raise InputError(f"{path}: column {missing[0]} is missing; this is not a DDXPlus patient file")
             for number, row in enumerate(reader, start=2):
                 yield _patient(row, f"{path}, row {number}", vocabulary)
-        except (UnicodeDecodeError, csv.Error, zipfile.BadZipFile, EOFError, gzip.BadGzipFile) as error:
-            raise InputError(f"{path}: cannot be read as a CSV table ({error})") from None
+    except (UnicodeDecodeError, csv.Error, zipfile.BadZipFile, EOFError, gzip.BadGzipFile) as error:
+        raise InputError(f"{path}: cannot be read as a CSV table ({error}); download it again") from None
 
 
 def parse_evidences(text: str, where: str) -> tuple[str, ...]:
@@ -142,5 +142,7 @@ def _open(path: Path) -> io.TextIOBase:
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     if path.suffix == ".zip":
         archive = zipfile.ZipFile(path)
+        if not archive.namelist():
+            raise zipfile.BadZipFile("the archive is empty")
         return io.TextIOWrapper(archive.open(archive.namelist()[0]), encoding="utf-8-sig", newline="")
     return open(path, encoding="utf-8-sig", newline="")
