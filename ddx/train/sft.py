@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file
 from torch.utils.data import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
@@ -79,8 +80,19 @@ def pack_loss(model: Any, batch: dict[str, torch.Tensor], candidates: torch.Tens
     return -(logp[batch["row"], column] * batch["weight"]).sum() / len(batch["at"])
 
 
+class PackModel(torch.nn.Module):
+    """A PEFT model whose forward is `pack_loss`: under DDP, gradients are only shared through a forward."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: dict[str, torch.Tensor], candidates: torch.Tensor | None) -> torch.Tensor:
+        return pack_loss(self.model.get_base_model(), batch, candidates)
+
+
 class SFTTrainer(Trainer):
-    """transformers' Trainer with the loss of `pack_loss`."""
+    """transformers' Trainer with the loss of `pack_loss`; its checkpoints hold the adapter, not the base."""
 
     def __init__(self, *args: Any, always: torch.Tensor, negatives: int, autocast: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -89,14 +101,25 @@ class SFTTrainer(Trainer):
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        base = model.get_base_model()
         candidates = None
         if self._negatives and model.training:
-            drawn = torch.randint(0, base.lm_head.weight.shape[0], (self._negatives,))
-            candidates = torch.unique(torch.cat([self._always, drawn])).to(base.device)
-        with torch.autocast(base.device.type, dtype=torch.bfloat16, enabled=self._autocast):
-            loss = pack_loss(base, inputs, candidates)
+            vocabulary = self._adapted.get_base_model().lm_head.weight.shape[0]
+            drawn = torch.randint(0, vocabulary, (self._negatives,))
+            candidates = torch.unique(torch.cat([self._always, drawn])).to(inputs["at"].device)
+        with torch.autocast(inputs["at"].device.type, dtype=torch.bfloat16, enabled=self._autocast):
+            loss = model(inputs, candidates)
         return (loss, None) if return_outputs else loss
+
+    @property
+    def _adapted(self) -> Any:
+        return self.accelerator.unwrap_model(self.model).model
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        self._adapted.save_pretrained(output_dir or self.args.output_dir)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        weights = load_file(Path(resume_from_checkpoint) / "adapter_model.safetensors")
+        set_peft_model_state_dict(self._adapted, weights)
 
 
 class JsonLines(TrainerCallback):
@@ -106,6 +129,8 @@ class JsonLines(TrainerCallback):
         self.path = path
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        if not state.is_world_process_zero:
+            return
         with open(self.path, "a", encoding="utf-8") as handle:
             handle.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
 
@@ -126,24 +151,30 @@ def train(config: SFTConfig, resume: bool = False, say: Callable[[str], None] = 
     teacher = config.teacher or shipped_tabular()
     packs = build(config, tokenizer, Tabular.load(teacher))
     presentations, tokens = sum(p.presentations for p in packs), sum(len(p.tokens) for p in packs)
-    steps = len(packs) // config.packs_per_step
+    first = int(os.environ.get("RANK", "0")) == 0  # under torchrun, one process writes the run folder
+    steps = len(packs) // (config.packs_per_step * int(os.environ.get("WORLD_SIZE", "1")))
     if steps == 0:
         raise InputError(f"{len(packs)} packs make no step of {config.packs_per_step}: draw more patients")
-    say(f"{presentations:,} presentations in {tokens:,} tokens: {len(packs):,} packs, {steps:,} steps")
+    if first:
+        say(f"{presentations:,} presentations in {tokens:,} tokens: {len(packs):,} packs, {steps:,} steps")
     config.out.mkdir(parents=True, exist_ok=True)
-    _write(config.out / "config.json", {
+    content = {
         **config.model_dump(mode="json"), "presentations": presentations, "tokens": tokens, "steps": steps,
         "teacher_sha256": file_hash(teacher), "data_sha256": file_hash(config.data / "manifest.json"),
         "versions": versions(),
-    })  # fmt: skip
+    }  # fmt: skip
+    if first:
+        _write(config.out / "config.json", content)
     model = _model(config, folder)
     always = torch.unique(torch.from_numpy(np.concatenate([p.token for p in packs])))
     trainer = SFTTrainer(
-        model=model, args=_arguments(config, steps), train_dataset=Packs(packs), data_collator=collate,
+        model=PackModel(model), args=_arguments(config, steps), train_dataset=Packs(packs), data_collator=collate,
         callbacks=[JsonLines(config.out / "metrics.jsonl")], always=always, negatives=config.negatives,
         autocast=config.bf16,
     )  # fmt: skip
     trainer.train(resume_from_checkpoint=checkpoint)
+    if not first:
+        return config.out
     model.save_pretrained(config.out / "adapter")
     (config.out / "adapter" / "README.md").unlink(missing_ok=True)  # peft's empty template
     card = {
@@ -170,6 +201,7 @@ def _model(config: SFTConfig, folder: str) -> Any:
     )  # fmt: skip
     model = get_peft_model(base, lora)
     if config.compile:
+        torch._dynamo.config.optimize_ddp = False  # each layer is a graph of its own already
         for layer in model.get_base_model().model.layers:
             layer.compile(dynamic=True)
     return model
