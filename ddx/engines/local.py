@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.cache_utils import Cache
 
+from ddx.engines.attention import GROUPED, buffered_cache
 from ddx.engines.base_models import resolve
 from ddx.engines.drafting import Draft
 from ddx.errors import InputError
 
 Messages = list[dict[str, str]]
+DRAFTED_ROWS = 4  # above, a step is bound by arithmetic, and checking drafts costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class TransformersEngine:
         folder = resolve(base)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder)
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=GROUPED)
         except OSError as error:
             raise InputError(f"base model {base!r} cannot be loaded ({str(error).splitlines()[0]})") from None
         if adapter is not None:
@@ -49,6 +52,7 @@ class TransformersEngine:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model = model.to(self.device).eval()
         self.max_prompt_tokens = max_prompt_tokens
+        self._fixed: tuple[tuple[int, ...], Cache] | None = None
         end = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
         self.end = end if isinstance(end, int) and end != self.tokenizer.unk_token_id else self.tokenizer.eos_token_id
 
@@ -62,15 +66,19 @@ class TransformersEngine:
         The content is tokenised apart from the template, so that `<|im_end|>` in a case stays text. A case too
         long for the prompt keeps its beginning and its end.
         """
+        return [token for part in self._parts(chat) for token in part]
+
+    def _parts(self, chat: Messages) -> list[list[int]]:
+        """Template and content in turn: the last content, the case, is the last part but one."""
         marks = [f"\ue000{i}\ue001" for i in range(len(chat))]
         shell = [{**m, "content": mark} for m, mark in zip(chat, marks, strict=True)]
         rest = self.tokenizer.apply_chat_template(shell, tokenize=False, add_generation_prompt=True)
-        ids: list[int] = []
+        parts: list[list[int]] = []
         for message, mark in zip(chat, marks, strict=True):
             before, _, rest = rest.partition(mark)
-            ids += self.tokenizer(before, add_special_tokens=False)["input_ids"]
-            ids += self._shortened(self.encode(message["content"]))
-        return ids + self.tokenizer(rest, add_special_tokens=False)["input_ids"]
+            parts.append(self.tokenizer(before, add_special_tokens=False)["input_ids"])
+            parts.append(self._shortened(self.encode(message["content"])))
+        return [*parts, self.tokenizer(rest, add_special_tokens=False)["input_ids"]]
 
     def generate(
         self,
@@ -82,12 +90,13 @@ class TransformersEngine:
     ) -> list[Generation]:
         """Greedy completions, in the order of `chats`; batches hold prompts of similar length."""
         prompts = [self.prompt_ids(chat) for chat in chats]
+        prefix = self._prefix(chats, prompts)
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
         out: list[Generation | None] = [None] * len(prompts)
         for start in range(0, len(order), batch_size):
             part = order[start : start + batch_size]
             began = time.perf_counter()
-            rows = self._batch([prompts[i] for i in part], max_new_tokens, draft)
+            rows = self._batch([prompts[i] for i in part], prefix, max_new_tokens, draft)
             each = (time.perf_counter() - began) / len(part)
             for i, ids in zip(part, rows, strict=True):
                 ended = bool(ids) and ids[-1] == self.end
@@ -97,16 +106,39 @@ class TransformersEngine:
                 on_done(len(part))
         return [g for g in out if g is not None]
 
+    def _prefix(self, chats: Sequence[Messages], prompts: list[list[int]]) -> Cache | None:
+        """Keys and values of what stands before the case, if it is the same in all prompts; kept for the next call."""
+        fixed = tuple(t for part in self._parts(chats[0])[:-2] for t in part) if chats else ()
+        if not fixed or any(tuple(prompt[: len(fixed)]) != fixed for prompt in prompts):
+            return None
+        if self._fixed is None or self._fixed[0] != fixed:
+            cache = buffered_cache(self.model.config.num_hidden_layers)
+            ids = torch.tensor([fixed])
+            with torch.inference_mode():
+                self._forward(ids, torch.ones_like(ids), torch.arange(len(fixed))[None], cache, keep=1)
+            self._fixed = fixed, cache
+        return self._fixed[1]
+
     @torch.inference_mode()
-    def _batch(self, prompts: list[list[int]], limit: int, draft: Draft | None) -> list[list[int]]:
-        size, width = len(prompts), max(map(len, prompts))
+    def _batch(
+        self, prompts: list[list[int]], prefix: Cache | None, limit: int, draft: Draft | None
+    ) -> list[list[int]]:
+        """Greedy tokens after each prompt. `prefix` holds the beginning of all of them, computed before.
+
+        Slots of the cache: the prefix, padding, the rest of the prompt, then what each step adds.
+        """
+        size, begun = len(prompts), prefix.get_seq_length() if prefix else 0
+        if size > DRAFTED_ROWS:
+            draft = None
+        width = max(map(len, prompts)) - begun
         ids = torch.zeros(size, width, dtype=torch.long)
-        mask = torch.zeros(size, width, dtype=torch.long)
+        fresh = torch.zeros(size, width, dtype=torch.long)
         for row, prompt in enumerate(prompts):
-            ids[row, width - len(prompt) :] = torch.tensor(prompt)
-            mask[row, width - len(prompt) :] = 1
-        cache = DynamicCache(config=self.model.config)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
+            ids[row, width - len(prompt) + begun :] = torch.tensor(prompt[begun:])
+            fresh[row, width - len(prompt) + begun :] = 1
+        cache = buffered_cache(self.model.config.num_hidden_layers, prefix, size)
+        positions = (begun + fresh.cumsum(1) - 1).clamp(min=0)
+        mask = torch.cat([torch.ones(size, begun, dtype=torch.long), fresh], 1)
         choice = self._forward(ids, mask, positions, cache, keep=1)
         generated: list[list[int]] = [[int(choice[row, 0])] for row in range(size)]
         while True:
@@ -141,7 +173,7 @@ class TransformersEngine:
             mask = torch.cat([mask, fresh], 1)
 
     def _forward(
-        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: DynamicCache, keep: int
+        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Cache, keep: int
     ) -> torch.Tensor:
         """The model's greedy choice [rows, keep] after each of the last `keep` tokens."""
         logits = self.model(
