@@ -9,8 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-_SHOWN = ("pass@1", "pass@3", "pass@5", "recall@5", "brier_list", "ece_item", "brier_skill_item", "validity")
-
 
 def evaluate(
     out: Annotated[Path, typer.Option("--out", "-o", help="The JSON to write.")] = Path(
@@ -27,7 +25,8 @@ def evaluate(
 ) -> None:
     """Measure a model on the fixed sample, beside the tabular classifier and the untrained base model.
 
-    Writes OUT and, beside it, OUT with .completions.jsonl: what the model wrote for each case, without its text.
+    Writes OUT and, beside it, the same as tables (.md) and what the model wrote for each case, without the case's
+    text (.completions.jsonl).
     """
     from ddx.cli.loading import load_for_command
     from ddx.cli.show import bars
@@ -35,6 +34,7 @@ def evaluate(
     from ddx.errors import InputError
     from ddx.evaluation.evaluate import Plan
     from ddx.evaluation.evaluate import evaluate as run
+    from ddx.evaluation.markdown import to_markdown
 
     if split not in SPLITS or split == "train":
         raise InputError(f"--split: {split!r} is not one of {', '.join(s for s in SPLITS if s != 'train')}")
@@ -59,40 +59,14 @@ def evaluate(
     out.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     _write(out.with_suffix(".completions.jsonl"), lines)
-    _write(out, json.dumps(result, ensure_ascii=False, allow_nan=True) + "\n")
-    _print(result)
-    typer.echo(out)
+    _write(out, json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
+    table = to_markdown(result)
+    _write(out.with_suffix(".md"), table)
+    typer.echo(table)
+    typer.echo(out, err=True)
 
 
 def _write(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
-
-
-def _print(result: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    rows = [("model", result["metrics"]), *result["baselines"].items()]
-    for name in _SHOWN:
-        table = Table(title=name, box=None, title_justify="left", pad_edge=False)
-        table.add_column("")
-        stages = list(result["metrics"])
-        for stage in stages:
-            table.add_column(stage, justify="right")
-        for label, groups in rows:
-            table.add_row(label, *(_cell(groups.get(stage, {}).get(name)) for stage in stages))
-        console.print(table)
-    for label, found in result.get("outside", {}).items():
-        for name, figure in found["in_vocabulary"].items():
-            console.print(f"outside cases, {label}: {name} {_cell(figure)} n={figure['n']}")
-
-
-def _cell(figure: dict[str, Any] | None) -> str:
-    if not figure:
-        return ""
-    low, high = figure.get("low", figure.get("null_low")), figure.get("high", figure.get("null_high"))
-    note = "" if low is None else f" {'null ' if 'null_low' in figure else ''}{low:.3f}–{high:.3f}"
-    return f"{figure['value']:.3f}{note}"

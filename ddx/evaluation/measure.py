@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -115,9 +116,9 @@ def reliability_by_group(batch: Batch, sample: Sample) -> dict[str, dict[str, An
 
 
 def rounded(value: Any, digits: int = 5) -> Any:
-    """The same structure with floats rounded, so that files stay small and comparable."""
+    """The same structure with floats rounded, so that files stay small and comparable; NaN becomes None."""
     if isinstance(value, float):
-        return round(value, digits)
+        return round(value, digits) if math.isfinite(value) else None
     if isinstance(value, dict):
         return {k: rounded(v, digits) for k, v in value.items()}
     return [rounded(v, digits) for v in value] if isinstance(value, list) else value

@@ -80,4 +80,6 @@ def test_outside_cases_are_counted_apart() -> None:
 
 
 def test_rounding_keeps_the_shape() -> None:
-    assert rounded({"a": [1.123456789, {"b": 2}], "c": "d"}) == {"a": [1.12346, {"b": 2}], "c": "d"}
+    assert rounded({"a": [1.123456789, {"b": 2}], "c": "d", "e": float("nan")}) == {
+        "a": [1.12346, {"b": 2}], "c": "d", "e": None,
+    }  # fmt: skip
