@@ -42,9 +42,12 @@ def sha256_of(path: Path) -> str:
 def resolve(name: str) -> str:
     """Folder (or hub name) to hand to `from_pretrained`.
 
-    Raises InputError when `smollm2-135m` has not been fetched, with the command that fetches it.
+    Raises InputError when `smollm2-135m` has not been fetched, with the command that fetches it, and for a name
+    that can be none of the three.
     """
     if name != SMOLLM2:
+        if "/" not in name and not Path(name).is_dir():
+            raise InputError(f"base model {name!r}: neither {SMOLLM2}, nor a folder, nor a hub name such as owner/name")
         return name
     folder = cache_dir() / SMOLLM2
     if not (folder / "ddx_source.json").exists():
