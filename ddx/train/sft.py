@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch.utils.data import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
@@ -176,7 +176,7 @@ def train(config: SFTConfig, resume: bool = False, say: Callable[[str], None] = 
     if not first:
         return config.out
     model.save_pretrained(config.out / "adapter")
-    (config.out / "adapter" / "README.md").unlink(missing_ok=True)  # peft's empty template
+    shrink(config.out / "adapter", config.base)
     card = {
         "id": config.out.name,
         "base": config.base,
@@ -186,6 +186,18 @@ def train(config: SFTConfig, resume: bool = False, say: Callable[[str], None] = 
     }
     _write(config.out / "model.json", card)
     return config.out
+
+
+def shrink(adapter: Path, base: str) -> None:
+    """Rewrite an adapter's weights in bfloat16 (half the size, for an error far below that of training), and name
+    its base as the config does: peft writes the folder of this machine."""
+    path = adapter / "adapter_model.safetensors"
+    weights = {name: tensor.to(torch.bfloat16) for name, tensor in load_file(path).items()}
+    save_file(weights, path.with_suffix(".partial"), metadata={"format": "pt"})
+    os.replace(path.with_suffix(".partial"), path)
+    content = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    _write(adapter / "adapter_config.json", {**content, "base_model_name_or_path": base})
+    (adapter / "README.md").unlink(missing_ok=True)  # peft's empty template
 
 
 def _model(config: SFTConfig, folder: str) -> Any:

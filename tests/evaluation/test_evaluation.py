@@ -7,6 +7,7 @@ import pytest
 
 from ddx.case import Case, Finding
 from ddx.data.splits import split_of
+from ddx.data.vignettes import Vignette
 from ddx.differential import Diagnosis, Differential
 from ddx.errors import InputError
 from ddx.evaluation.calibrate import refuse_test_patients
@@ -14,7 +15,6 @@ from ddx.evaluation.measure import batch_of, batch_of_posterior, figures, rounde
 from ddx.evaluation.outside import outside_figures
 from ddx.evaluation.sample import Sample
 from ddx.evaluation.tabular import Featuriser, Tabular, shipped_tabular
-from ddx.data.vignettes import Vignette
 from ddx.vocabulary import load_vocabulary
 
 VOCABULARY = load_vocabulary()
