@@ -146,7 +146,7 @@ def _comparison(data: Mapping[str, Any]) -> None:
         figures = [figure(group, stage, *names) for _, group in groups]
         if any(figures):
             n = next((f["n"] for f in figures if f.get("n")), None)
-            cells = "".join(f"<td>{_figure(f, names[0])}</td>" for f in figures)
+            cells = "".join(f"<td>{_figure(f, names[0], n)}</td>" for f in figures)
             rows.append(f'<tr><th scope="row">{STAGES[stage]}</th><td>{n or "–":,}</td>{cells}</tr>')
     if not rows:
         st.info("The evaluation holds no such figure.")
@@ -160,7 +160,7 @@ def _comparison(data: Mapping[str, Any]) -> None:
     )
 
 
-def _figure(found: Mapping[str, Any], name: str) -> str:
+def _figure(found: Mapping[str, Any], name: str, n: int | None) -> str:
     if found.get("value") is None:
         return "–"
     scale = "percent" if name.split("@")[0] in _PERCENT else "number"
@@ -169,6 +169,8 @@ def _figure(found: Mapping[str, Any], name: str) -> str:
     note = f"({bounds}" if bounds else ""
     if found.get("null_low") is not None and found.get("null_high") is not None:
         note = f"calibrated: {found['null_low']:.3f}–{found['null_high']:.3f}"
+    if found.get("n") not in (None, n):
+        note = f"{note} n = {found['n']:,}".strip()
     return f'<b>{html.escape(value)}</b><span class="ddx-ci">{html.escape(note)}</span>'
 
 

@@ -72,7 +72,7 @@ def histogram(data: Mapping[str, Any], colours: Palette) -> alt.Chart:
         chart.encode(
             x=alt.X("left:Q", title="Calibrated confidence", **_axis(False)),
             x2="right:Q",
-            y=alt.Y("n:Q", title="How many", axis=alt.Axis(tickCount=3, format="~s", grid=True, minExtent=34)),
+            y=alt.Y("n:Q", title="Count", axis=alt.Axis(tickCount=3, format="~s", grid=True, minExtent=34)),
             y2="zero:Q",
             tooltip=[
                 alt.Tooltip("left:Q", title="From", format=".0%"),

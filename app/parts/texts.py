@@ -74,7 +74,8 @@ def how_to_read(differential: Differential) -> str:
     whole = min(99, max(1, round(100 * p)))
     return (
         f"Each confidence is the chance that this is the patient's condition; with “something else” they "
-        f"add up to 100 %. Of 100 such statements at {whole} %, about {whole} should be right."
+        f"add up to 100 %. Of 100 such statements at {whole} % about synthetic test patients with one of the "
+        f"model's conditions, about {whole} should be right. On real patients this has not been measured."
     )
 
 
