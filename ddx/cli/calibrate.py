@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -21,12 +20,11 @@ def calibrate(
     from ddx.cli.loading import load_for_command
     from ddx.cli.show import bars
     from ddx.evaluation.calibrate import calibrate as run
+    from ddx.files import write_text
 
     loaded = load_for_command(str(model))
     with bars() as progress:
         task = progress.add_task("calibration cases", total=4 * size)
         found, sample = run(loaded, data, str(size), lambda n: progress.advance(task, n))
-    partial = model / "calibrator.json.partial"
-    partial.write_text(found.to_json(), encoding="utf-8")
-    os.replace(partial, model / "calibrator.json")
+    write_text(model / "calibrator.json", found.to_json())
     typer.echo(f"{model / 'calibrator.json'}: {found.kind}, fitted on {found.n_cases:,} of {len(sample):,} cases")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +34,7 @@ def evaluate(
     from ddx.evaluation.evaluate import Plan
     from ddx.evaluation.evaluate import evaluate as run
     from ddx.evaluation.markdown import to_markdown
+    from ddx.files import write_text
 
     if split not in SPLITS or split == "train":
         raise InputError(f"--split: {split!r} is not one of {', '.join(s for s in SPLITS if s != 'train')}")
@@ -58,15 +58,9 @@ def evaluate(
         result, records = run(loaded, base, plan, on_done)
     out.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-    _write(out.with_suffix(".completions.jsonl"), lines)
-    _write(out, json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(out.with_suffix(".completions.jsonl"), lines)
+    write_text(out, json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
     table = to_markdown(result)
-    _write(out.with_suffix(".md"), table)
+    write_text(out.with_suffix(".md"), table)
     typer.echo(table)
     typer.echo(out, err=True)
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

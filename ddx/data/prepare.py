@@ -15,6 +15,7 @@ from ddx.data.ddxplus import Patient, patient_files, read_patients
 from ddx.data.splits import SPLITS, Split, split_of
 from ddx.data.stages import STAGES, Stage
 from ddx.errors import InputError
+from ddx.files import write_text
 from ddx.vocabulary import load_vocabulary
 
 SAMPLES = {"standard": 500, "release": 2000}  # cases at each stage
@@ -61,9 +62,7 @@ def prepare(source: Path, out: Path, on_rows: Callable[[int], None] = lambda n: 
         digest = hashlib.sha256("\n".join(sorted(p.patient_id for p in rows[split])).encode()).hexdigest()
         manifest["splits"][split] = {"patients": len(rows[split]), "ids_sha256": digest}
         counts[split] = len(rows[split])
-    partial = out / "manifest.json.partial"
-    partial.write_text(json.dumps(manifest, indent=1))
-    os.replace(partial, out / "manifest.json")
+    write_text(out / "manifest.json", json.dumps(manifest, indent=1))
     return counts
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 from ddx.case import Case
 from ddx.differential import NOTICE, Differential
 from ddx.errors import DdxError
+from ddx.files import write_text
 from ddx.provenance import file_hash
 from ddx.scoring.readers import Record, Table
 from ddx.scoring.rows import RowError, read_case
@@ -181,6 +181,4 @@ def _write_sidecar(table: Table, out: Path, model: Predictor, k: int, limit: int
         "model": dict(info),
         "notice": NOTICE,
     }
-    partial = out.with_name(out.name + ".summary.json.partial")
-    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, out.with_name(out.name + ".summary.json"))
+    write_text(out.with_name(out.name + ".summary.json"), json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ddx.files import write_text
 from ddx.train.config import Config, TabularConfig
 
 
@@ -24,6 +25,6 @@ def _tabular(config: TabularConfig, say: Callable[[str], None]) -> Path:
     patients = load_split(config.data, "train"), load_split(config.data, "dev")
     model = fit(*patients, epochs=config.epochs, hidden=config.hidden, seed=config.seed, say=say)
     config.out.mkdir(parents=True, exist_ok=True)
-    (config.out / "config.json").write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_text(config.out / "config.json", config.model_dump_json(indent=1) + "\n")
     model.save(config.out / "tabular.safetensors")
     return config.out

@@ -20,6 +20,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from ddx.engines.base_models import resolve
 from ddx.errors import InputError
 from ddx.evaluation.tabular import Tabular, shipped_tabular
+from ddx.files import write_text
 from ddx.provenance import file_hash, versions
 from ddx.train.config import SFTConfig
 from ddx.train.examples import build
@@ -244,6 +245,4 @@ def _checkpoint(out: Path, resume: bool) -> str | None:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_text(path, json.dumps(content, indent=1) + "\n")
