@@ -27,7 +27,8 @@ from ddx.vocabulary import Match, Matcher, Vocabulary, load_vocabulary
 
 MAX_NEW_TOKENS = 96
 BATCH = 24  # cases decoded together
-COVARIATE = "log_words"  # how much a case says: calibration has to hold for little and for much
+# How much a case says: calibration has to hold for little, for much and in between.
+COVARIATES = ("log_words", "log_words_squared")
 
 
 class Model:
@@ -131,14 +132,20 @@ class Model:
         # a missing confidence counts as 0: it claims nothing
         stated = np.array([[c or 0.0 for _, c in answers]])
         stated = stated / max(1.0, stated.sum()) if self.semantics == "pathology" else stated
-        x = np.array([[covariate(text)]]) if self.calibrator.covariates else None
+        known = covariates(text)
+        x = np.array([[known[name] for name in self.calibrator.covariates]]) if self.calibrator.covariates else None
         calibrated, rescaled = self.calibrator.apply(stated, np.ones_like(stated, dtype=bool), x)
         return calibrated[0], bool(rescaled[0])
 
 
-def covariate(text: str) -> float:
-    """ln(1 + words of the case): the covariate of the shipped calibrator."""
-    return math.log1p(len(text.split()))
+def covariates(text: str) -> dict[str, float]:
+    """What a calibrator may depend on besides the list, by name: ln(1 + words of the case), and its square.
+
+    >>> covariates("")
+    {'log_words': 0.0, 'log_words_squared': 0.0}
+    """
+    words = math.log1p(len(text.split()))
+    return {"log_words": words, "log_words_squared": words**2}
 
 
 def load_model(name: str | None = None, calibrated: bool = True) -> Model:

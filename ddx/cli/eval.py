@@ -20,6 +20,9 @@ def evaluate(
         str, typer.Option("--sample", help="standard (500 a stage), release (2,000) or a number.")
     ] = "standard",
     vignettes: Annotated[Path | None, typer.Option("--vignettes", help="Folder of the outside cases.")] = None,
+    completions: Annotated[
+        Path | None, typer.Option("--completions", help="Completions of an earlier run, to be read again.")
+    ] = None,
     base_cases: Annotated[int, typer.Option("--base-cases", min=0, help="Cases a stage for the untrained base.")] = 100,
 ) -> None:
     """Measure a model on the fixed sample, beside the tabular classifier and the untrained base model.
@@ -40,7 +43,7 @@ def evaluate(
         raise InputError(f"--split: {split!r} is not one of {', '.join(s for s in SPLITS if s != 'train')}")
     if not (sample in ("standard", "release") or sample.isdigit() and int(sample) > 0):
         raise InputError(f"--sample: {sample!r} is not standard, release or a number of cases at each stage")
-    plan = Plan(data, split, sample, vignettes, base_cases)
+    plan = Plan(data, split, sample, vignettes, base_cases, completions)
     loaded = load_for_command(model)
     base = None
     if base_cases:

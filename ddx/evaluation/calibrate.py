@@ -14,7 +14,7 @@ from ddx.errors import InputError
 from ddx.evaluation.measure import batch_of
 from ddx.evaluation.sample import Sample, draw, patient_ids
 from ddx.metrics.per_case import EMPTY, outcome
-from ddx.model import COVARIATE, Model, covariate
+from ddx.model import COVARIATES, Model, covariates
 from ddx.provenance import ids_hash
 
 
@@ -35,10 +35,10 @@ def calibrate(
     if not usable.any():
         raise InputError("no answer of this model can be read, so there is nothing to calibrate; train it longer")
     kept = batch.take(usable)
-    x = np.array([[covariate(text)] for text, _ in answers])[usable]
+    x = np.array([[covariates(text)[name] for name in COVARIATES] for text, _ in answers])[usable]
     found = fit(
         "list-softmax", kept.conf, kept.codes != EMPTY, outcome(kept), x,
-        covariates=(COVARIATE,), fitted_on=ids_hash(patient_ids(sample)),
+        covariates=COVARIATES, fitted_on=ids_hash(patient_ids(sample)),
     )  # fmt: skip
     return found, sample
 

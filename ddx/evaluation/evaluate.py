@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +13,8 @@ import numpy as np
 
 from ddx.data.splits import Split
 from ddx.differential import NOTICE, Differential
+from ddx.engines.local import Generation
+from ddx.errors import InputError
 from ddx.evaluation.measure import (
     GROUPS,
     batch_of,
@@ -36,13 +39,15 @@ OnDone = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to evaluate on. `base_cases` prompted cases at each stage for the untrained base (0: none)."""
+    """What to evaluate on. `base_cases` prompted cases at each stage for the untrained base (0: none);
+    `completions` of an earlier evaluation of the same cases are read instead of asking the model again."""
 
     data: Path
     split: Split = "test"
     size: str = "standard"
     vignettes: Path | None = None
     base_cases: int = 100
+    completions: Path | None = None
 
 
 def evaluate(model: Model, base: Model | None, plan: Plan, on_done: OnDone) -> tuple[dict[str, Any], list[dict]]:
@@ -52,7 +57,10 @@ def evaluate(model: Model, base: Model | None, plan: Plan, on_done: OnDone) -> t
     `on_done(what, total, more)` hears of progress.
     """
     sample = draw(plan.data, plan.split, plan.size, model.vocabulary)
-    answers = model.generate(sample.cases, _ticker(on_done, "model", len(sample)), sample.seeds)
+    if plan.completions is None:
+        answers = model.generate(sample.cases, _ticker(on_done, "model", len(sample)), sample.seeds)
+    else:
+        answers = stored_answers(plan.completions, model, sample)
     lists = [model.read(case, *answer) for case, answer in zip(sample.cases, answers, strict=True)]
     plain = model.uncalibrated()
     stated = [plain.read(case, *answer) for case, answer in zip(sample.cases, answers, strict=True)]
@@ -113,6 +121,29 @@ def evaluate(model: Model, base: Model | None, plan: Plan, on_done: OnDone) -> t
         for case, stage, (_, generation) in zip(sample.cases, sample.stages, answers, strict=True)
     ]  # fmt: skip
     return rounded(result), records
+
+
+def stored_answers(path: Path, model: Model, sample: Sample) -> list[tuple[str, Generation]]:
+    """What a model wrote for the cases of a sample, from the completions that an evaluation left. Their number of
+    tokens is kept, not the tokens themselves.
+
+    Raises InputError when the file is missing or holds other cases.
+    """
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        answers = [
+            Generation(r["completion"], (0,) * r["tokens"], r["prompt_tokens"], r["truncated"], r["seconds"])
+            for r in rows
+        ]
+        ids = [row["case_id"] for row in rows]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: not the completions of this version of `ddx eval`; evaluate without them") from None
+    if ids != [case.case_id for case in sample.cases]:
+        raise InputError(f"{path}: completions of other cases than this sample; evaluate without them")
+    texts = [model.prompt_text(case, seed) for case, seed in zip(sample.cases, sample.seeds, strict=True)]
+    return list(zip(texts, answers, strict=True))
 
 
 def _differences(batch: Batch, other: Batch, sample: Sample) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,6 +14,7 @@ from ddx.data.vignettes import Vignette
 from ddx.differential import Diagnosis, Differential
 from ddx.errors import InputError
 from ddx.evaluation.calibrate import refuse_test_patients
+from ddx.evaluation.evaluate import stored_answers
 from ddx.evaluation.measure import batch_of, batch_of_posterior, figures, rounded
 from ddx.evaluation.outside import outside_figures
 from ddx.evaluation.sample import Sample
@@ -83,3 +87,25 @@ def test_rounding_keeps_the_shape() -> None:
     assert rounded({"a": [1.123456789, {"b": 2}], "c": "d", "e": float("nan")}) == {
         "a": [1.12346, {"b": 2}], "c": "d", "e": None,
     }  # fmt: skip
+
+
+def test_stored_completions_of_other_cases_are_refused(tmp_path: Path) -> None:
+    class Echo:
+        def prompt_text(self, case: Case, seed: int | None = None) -> str:
+            return "text"
+
+    path, sample = tmp_path / "c.jsonl", sample_of([1], ["initial"])
+    row = {"case_id": "p-initial", "completion": "Gout 9", "tokens": 3, "prompt_tokens": 9, "truncated": False}
+    path.write_text(json.dumps({**row, "seconds": 0.1}) + "\n")
+    ((text, generation),) = stored_answers(path, Echo(), sample)  # type: ignore[arg-type]
+    assert (text, generation.text, len(generation.token_ids)) == ("text", "Gout 9", 3)
+    for content, reason in (
+        (json.dumps({**row, "seconds": 0.1, "case_id": "other"}), "other cases"),
+        (json.dumps(row), "not the completions"),
+        ("{", "not the completions"),
+    ):
+        path.write_text(content + "\n")
+        with pytest.raises(InputError, match=reason):
+            stored_answers(path, Echo(), sample)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="cannot be read"):
+        stored_answers(tmp_path / "none.jsonl", Echo(), sample)  # type: ignore[arg-type]
