@@ -84,8 +84,7 @@ class Model:
 
         `seeds` picks the wording of structured findings (see `ddx.vignette.render`); None is the plain wording.
         """
-        answers = self.generate(cases, on_done, seeds, batch_size)
-        return [self.read(case, text, answer) for case, (text, answer) in zip(cases, answers, strict=True)]
+        return self.read_many(cases, self.generate(cases, on_done, seeds, batch_size))
 
     def generate(
         self,
@@ -99,6 +98,10 @@ class Model:
         chats = [messages(text, self.instructions) for text in texts]
         answers = self.engine.generate(chats, MAX_NEW_TOKENS, self._draft, batch_size, on_done)
         return list(zip(texts, answers, strict=True))
+
+    def read_many(self, cases: Sequence[Case], answers: Sequence[tuple[str, Generation]]) -> list[Differential]:
+        """What `generate` gave for these cases, as differentials."""
+        return [self.read(case, *answer) for case, answer in zip(cases, answers, strict=True)]
 
     def read(self, case: Case, text: str, generation: Generation) -> Differential:
         """One generation to a calibrated differential: parser, matcher, calibrator."""

@@ -29,8 +29,7 @@ def calibrate(
     refuse_test_patients(patient_ids(sample))
     plain = model.uncalibrated()
     answers = plain.generate(sample.cases, on_done, sample.seeds)
-    lists = [plain.read(case, *answer) for case, answer in zip(sample.cases, answers, strict=True)]
-    batch = batch_of(lists, sample, model.vocabulary, model.format.k)
+    batch = batch_of(plain.read_many(sample.cases, answers), sample, model.vocabulary, model.format.k)
     usable = batch.valid & (batch.codes != EMPTY).any(axis=1)
     if not usable.any():
         raise InputError("no answer of this model can be read, so there is nothing to calibrate; train it longer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -15,14 +16,7 @@ from ddx.data.splits import Split
 from ddx.differential import NOTICE, Differential
 from ddx.engines.local import Generation
 from ddx.errors import InputError
-from ddx.evaluation.measure import (
-    GROUPS,
-    batch_of,
-    batch_of_posterior,
-    figures,
-    reliability_by_group,
-    rounded,
-)  # fmt: skip
+from ddx.evaluation.measure import GROUPS, batch_of, batch_of_posterior, figures, reliability_by_group, rounded
 from ddx.evaluation.outside import load_outside, outside_figures
 from ddx.evaluation.sample import Sample, draw, patient_ids
 from ddx.evaluation.tabular import Tabular, shipped_tabular
@@ -61,9 +55,8 @@ def evaluate(model: Model, base: Model | None, plan: Plan, on_done: OnDone) -> t
         answers = model.generate(sample.cases, _ticker(on_done, "model", len(sample)), sample.seeds)
     else:
         answers = stored_answers(plan.completions, model, sample)
-    lists = [model.read(case, *answer) for case, answer in zip(sample.cases, answers, strict=True)]
-    plain = model.uncalibrated()
-    stated = [plain.read(case, *answer) for case, answer in zip(sample.cases, answers, strict=True)]
+    lists = model.read_many(sample.cases, answers)
+    stated = model.uncalibrated().read_many(sample.cases, answers)
     k = model.format.k
     batch, as_stated = (batch_of(x, sample, model.vocabulary, k) for x in (lists, stated))
     posterior, _ = Tabular.load(shipped_tabular()).predict(sample.cases)
@@ -158,8 +151,7 @@ def _differences(batch: Batch, other: Batch, sample: Sample) -> dict[str, dict[s
 
 
 def _failures(lists: list[Differential]) -> dict[str, int]:
-    statuses = [d.status for d in lists]
-    return {status: statuses.count(status) for status in sorted(set(statuses))}
+    return dict(sorted(Counter(d.status for d in lists).items()))
 
 
 def _ticker(on_done: OnDone, what: str, total: int) -> Callable[[int], None]:

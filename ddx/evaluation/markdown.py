@@ -34,7 +34,7 @@ def to_markdown(result: Mapping[str, Any]) -> str:
     lines += ["", "n: " + "; ".join(f"{who} {', '.join(map(str, ns))}" for who, ns in sizes.items()) + "."]
     lines += ["", "Model minus tabular classifier, on the same cases:", ""]
     lines += [f"| | {' | '.join(stages)} |", f"|---|{'---:|' * len(stages)}"]
-    for name in ("pass@1", "brier_list"):
+    for name in result["minus_tabular"]["all"]:
         cells = [cell(result["minus_tabular"][stage][name]) for stage in stages]
         lines.append(f"| {_ROWS[name]} | {' | '.join(cells)} |")
     for who, found in result.get("outside", {}).items():

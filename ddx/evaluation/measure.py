@@ -10,7 +10,7 @@ import numpy as np
 
 from ddx.calibration.reliability import reliability
 from ddx.differential import Differential
-from ddx.evaluation.sample import Sample, select
+from ddx.evaluation.sample import Sample
 from ddx.metrics import per_case
 from ddx.metrics.aggregate import mean_interval
 from ddx.metrics.calibration import corp, ece, ece_null
@@ -122,11 +122,6 @@ def rounded(value: Any, digits: int = 5) -> Any:
     if isinstance(value, dict):
         return {k: rounded(v, digits) for k, v in value.items()}
     return [rounded(v, digits) for v in value] if isinstance(value, list) else value
-
-
-def by_stage(values: Sequence, sample: Sample, stage: str) -> list:
-    """Values of the cases of a stage."""
-    return select(values, sample.where(stage))
 
 
 def _point(value: float, n: int) -> dict[str, Any]:
