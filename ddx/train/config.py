@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
+from ddx.data.stages import Stage
 from ddx.errors import InputError
+
+Point = Stage | Literal["random"]
 
 
 class TabularConfig(BaseModel):
@@ -42,7 +45,19 @@ class SFTConfig(BaseModel):
     k: int = Field(5, ge=1, le=10)
     seed: int = 0
     patients: int = Field(3000, ge=1, description="training patients drawn")
-    cuts: int = Field(6, ge=1, le=8, description="presentations of each patient: the four stages and random points")
+    more_of: dict[str, PositiveFloat] = Field(
+        {}, description="weight in that draw by condition key; 1 where none is given"
+    )
+    adapter: Path | None = Field(None, description="go on from this adapter of the same base; null: a fresh one")
+    cuts: int = Field(2, ge=1, le=8, description="presentations of each patient (fewer where points coincide)")
+    points: dict[Point, PositiveFloat] = Field(
+        {"initial": 0.06, "quarter": 0.43, "half": 0.28, "full": 0.18, "random": 0.05}, min_length=1,
+        description="where in the interview a presentation is taken: weights. The first finding teaches little",
+    )  # fmt: skip
+    lines: dict[PositiveInt, PositiveFloat] = Field(
+        {1: 0.7, 2: 0.15, 5: 0.15},
+        description="how many lines of an answer are taught: weights. The first says most and costs least",
+    )
     narrative_share: float = Field(0.25, ge=0, le=1)
     teaching_epochs: float = Field(3.0, ge=0)
     soft_names: float = Field(0.5, ge=0, lt=1, description="weight of the teacher's whole posterior at each name")

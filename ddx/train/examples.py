@@ -11,23 +11,17 @@ from typing import Any
 from ddx.case import Case
 from ddx.data.ddxplus import Patient
 from ddx.data.prepare import load_split
-from ddx.data.stages import STAGES, case_of, interview, stage_length, wording_seed
+from ddx.data.stages import case_of, interview, stage_length, wording_seed
 from ddx.errors import InputError
 from ddx.evaluation.tabular import Tabular
 from ddx.formats import LinesFormat
 from ddx.prompt import messages
 from ddx.train.config import SFTConfig
-from ddx.train.packing import AnswerWriter, Pack, fill, join, tree
+from ddx.train.packing import Answer, AnswerWriter, Pack, Packer
 from ddx.train.targets import Target, from_list, from_teacher
 from ddx.vignette import render
 from ddx.vocabulary import load_vocabulary
 from ddx.vocabulary.findings import Register
-
-# How many lines of an answer are supervised. The first lines say most; all answers in full would
-# spend half of the training on the tail of the lists.
-_LINES = ((2, 0.55), (3, 0.22), (99, 0.23))
-# Full evidence is the easy part, and its text the longest: this share of the patients is shown in full.
-_IN_FULL = 0.4
 
 
 def build(config: SFTConfig, tokenizer: Any, teacher: Tabular) -> list[Pack]:
@@ -44,25 +38,35 @@ def build(config: SFTConfig, tokenizer: Any, teacher: Tabular) -> list[Pack]:
         return encode(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
 
     writer = AnswerWriter(encode, [c.short for c in vocabulary], end_token(tokenizer), config.soft_names)
-    trees: list[Pack] = []
-    patients = load_split(config.data, "train")
-    rng.shuffle(patients)
-    for patient, register, cases, targets in _patients(patients[: config.patients], config, teacher, rng):
+    groups: list[list[tuple[list[int], Answer]]] = []
+    patients = _drawn(load_split(config.data, "train"), config, rng)
+    for patient, register, cases, targets in _patients(patients, config, teacher, rng):
         seed = wording_seed(patient) + config.seed
-        texts = [render(case, register, seed) for case in cases]
-        trees.append(
-            tree([(prompt(t), writer.write(target, _lines(rng))) for t, target in zip(texts, targets, strict=True)])
-        )
+        prompts = [prompt(render(case, register, seed)) for case in cases]
+        answers = [writer.write(target, _lines(config, rng)) for target in targets]
+        groups.append(list(zip(prompts, answers, strict=True)))
     if config.teaching is not None and config.teaching_epochs > 0:
         vignettes = teaching_vignettes(config.teaching)
         whole, part = divmod(round(config.teaching_epochs * len(vignettes)), len(vignettes))
         for vignette in vignettes * whole + rng.sample(vignettes, part):
             target = from_list(vignette["differential"], vocabulary, config.k)
-            trees.append(tree([(prompt(vignette["text"]), writer.write(target, config.k))]))
-    rng.shuffle(trees)
-    packs = [join([trees[i] for i in group]) for group in fill(trees, config.tokens_per_pack)]
-    rng.shuffle(packs)
-    return packs
+            groups.append([(prompt(vignette["text"]), writer.write(target, config.k))])
+    rng.shuffle(groups)
+    packer = Packer(config.tokens_per_pack)
+    for group in groups:
+        packer.add(group)
+    return packer.close()
+
+
+def _drawn(patients: list[Patient], config: SFTConfig, rng: random.Random) -> list[Patient]:
+    """`config.patients` patients in random order, without replacement, weighted by `config.more_of` (Efraimidis and
+    Spirakis 2006: the largest u^(1/w)). Targets come from the teacher, so that the weights do not bend them."""
+    unknown = set(config.more_of) - {condition.key for condition in load_vocabulary()}
+    if unknown:
+        raise InputError(f"more_of: {sorted(unknown)[0]!r} is not a condition key; see `ddx.load_vocabulary()`")
+    keys = [rng.random() ** (1 / config.more_of.get(p.pathology or "", 1.0)) for p in patients]
+    order = sorted(range(len(patients)), key=keys.__getitem__, reverse=True)
+    return [patients[i] for i in order[: config.patients]]
 
 
 def teaching_vignettes(folder: Path) -> list[dict]:
@@ -87,9 +91,9 @@ def _patients(
         rows: list[tuple[Patient, Register, list[Case]]] = []
         for patient in patients[start : start + 2000]:
             items = interview(patient)
-            cuts = [stage_length(items, stage) for stage in STAGES if stage != "full" or rng.random() < _IN_FULL]
-            cuts += [rng.randint(1, max(cuts)) for _ in range(config.cuts - len(cuts))]
-            chosen = sorted(set(cuts if config.cuts >= len(STAGES) else rng.sample(cuts, config.cuts)))
+            points = rng.choices(list(config.points), list(config.points.values()), k=config.cuts)
+            cuts = [rng.randint(1, len(items)) if p == "random" else stage_length(items, p) for p in points]
+            chosen = sorted(set(cuts))
             register: Register = "narrative" if rng.random() < config.narrative_share else "terse"
             rows.append((patient, register, [case_of(patient, items[:cut], str(cut)) for cut in chosen]))
         p, m = teacher.predict([case for _, _, cases in rows for case in cases])
@@ -100,5 +104,5 @@ def _patients(
             yield patient, register, cases, targets
 
 
-def _lines(rng: random.Random) -> int:
-    return rng.choices([n for n, _ in _LINES], [w for _, w in _LINES])[0]
+def _lines(config: SFTConfig, rng: random.Random) -> int:
+    return rng.choices(list(config.lines), list(config.lines.values()))[0]

@@ -1,9 +1,9 @@
 """Packing for the warm start: presentations that share a beginning share its computation.
 
-The presentations of a patient at successive points of the interview begin alike. A *tree* holds their common
-trunk once and one branch for each presentation; a mask lets a branch see the part of the trunk that is its
-own beginning, and itself. Positions continue from there, so every presentation is computed exactly as if it
-stood alone (a test compares them), for about half the tokens. Several trees make a pack of fixed size.
+All presentations begin with the same instructions, and those of one patient at successive points of the interview
+with the same findings. A pack is a prefix tree of token sequences laid out as one sequence: a mask lets each token
+see its own beginning only, and positions count from there, so every presentation is computed exactly as if it stood
+alone (a test compares them), for far fewer tokens.
 
 The loss stands on the answer's tokens only. Inside a condition's name the target is soft: `1 − soft` on the
 token of the listed name, `soft` on the tokens by which the remaining conditions would go on, each with its
@@ -87,80 +87,68 @@ def _add(answer: Answer, token: int, target: dict[int, float]) -> None:
     answer.targets.append(target)
 
 
-def tree(presentations: Sequence[tuple[list[int], Answer]]) -> Pack:
-    """Pack presentations (prompt tokens, answer) around their common trunk: the longest prompt."""
-    trunk = max((prompt for prompt, _ in presentations), key=len)
-    tokens, positions = list(trunk), list(range(len(trunk)))
-    blocks: list[tuple[int, int, int]] = []  # start, length, visible part of the trunk
+class Packer:
+    """Presentations to packs: a prefix tree of tokens that is closed when the next presentations do not fit."""
+
+    def __init__(self, size: int) -> None:
+        """`size` in tokens; a pack of a single group may be larger."""
+        self.size = size
+        self.packs: list[Pack] = []
+        self._open: list[tuple[list[int], Answer]] = []
+        self._nodes: dict[tuple[int, int], int] = {}
+
+    def add(self, presentations: Sequence[tuple[list[int], Answer]]) -> None:
+        """Presentations (prompt tokens, answer) that stay together, such as those of one patient."""
+        if self._open and len(self._nodes) + self._new(presentations) > self.size:
+            self.close()
+        for prompt, answer in presentations:
+            walk(self._nodes, prompt + answer.tokens[:-1])
+        self._open += presentations
+
+    def close(self) -> list[Pack]:
+        """Finish the open pack; all packs so far."""
+        if self._open:
+            self.packs.append(pack(self._open))
+            self._open, self._nodes = [], {}
+        return self.packs
+
+    def _new(self, presentations: Sequence[tuple[list[int], Answer]]) -> int:
+        nodes = dict(self._nodes)
+        for prompt, answer in presentations:
+            walk(nodes, prompt + answer.tokens[:-1])
+        return len(nodes) - len(self._nodes)
+
+
+def pack(presentations: Sequence[tuple[list[int], Answer]]) -> Pack:
+    """One sequence that computes these (prompt tokens, answer) pairs."""
+    nodes: dict[tuple[int, int], int] = {}
     at: list[int] = []
     targets: list[dict[int, float]] = []
     for prompt, answer in presentations:
-        shared = _common(prompt, trunk)
-        # the last prompt token predicts the answer's first: it must belong to the branch
-        shared = min(shared, len(prompt) - 1)
-        branch = prompt[shared:] + answer.tokens[:-1]
-        start = len(tokens)
-        at += range(start + len(prompt) - shared - 1, start + len(branch))
+        path = walk(nodes, prompt + answer.tokens[:-1])
+        at += path[len(prompt) - 1 :]
         targets += answer.targets
-        tokens += branch
-        positions += range(shared, shared + len(branch))
-        blocks.append((start, len(branch), shared))
-    visible = np.zeros((len(tokens), len(tokens)), dtype=bool)
-    visible[: len(trunk), : len(trunk)] = np.tri(len(trunk), dtype=bool)
-    for start, length, shared in blocks:
-        visible[start : start + length, :shared] = True
-        visible[start : start + length, start : start + length] = np.tri(length, dtype=bool)
-    row = [j for j, target in enumerate(targets) for _ in target]
+    size = len(nodes)
+    tokens, positions = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+    visible = np.eye(size, dtype=bool)
+    for (parent, token), index in nodes.items():  # in the order of insertion: parents first
+        tokens[index] = token
+        if parent >= 0:
+            positions[index] = positions[parent] + 1
+            visible[index] |= visible[parent]
     return Pack(
-        np.array(tokens), np.array(positions), visible, np.array(at), np.array(row),
+        tokens, positions, visible, np.array(at),
+        np.array([j for j, target in enumerate(targets) for _ in target]),
         np.array([t for target in targets for t in target]),
         np.array([w for target in targets for w in target.values()], dtype=np.float32),
         len(presentations),
     )  # fmt: skip
 
 
-def join(trees: Sequence[Pack]) -> Pack:
-    """Several trees in one sequence that do not see each other."""
-    size = sum(len(t.tokens) for t in trees)
-    visible = np.zeros((size, size), dtype=bool)
-    start, row, ats, rows = 0, 0, [], []
-    for t in trees:
-        end = start + len(t.tokens)
-        visible[start:end, start:end] = t.visible
-        ats.append(t.at + start)
-        rows.append(t.row + row)
-        start, row = end, row + len(t.at)
-
-    def together(name: str) -> np.ndarray:
-        return np.concatenate([getattr(t, name) for t in trees])
-
-    return Pack(
-        together("tokens"), together("positions"), visible, np.concatenate(ats), np.concatenate(rows),
-        together("token"), together("weight"), sum(t.presentations for t in trees),
-    )  # fmt: skip
-
-
-def fill(trees: Sequence[Pack], size: int) -> list[list[int]]:
-    """Which trees share a pack: in the given order, as many as fit into `size` tokens (first fit over a short
-    window of open packs, so that the order stays random)."""
-    packs: list[list[int]] = []
-    room: list[int] = []
-    for index, one in enumerate(trees):
-        for at in range(max(0, len(packs) - 8), len(packs)):
-            if room[at] >= len(one.tokens):
-                packs[at].append(index)
-                room[at] -= len(one.tokens)
-                break
-        else:
-            packs.append([index])
-            room.append(size - len(one.tokens))
-    return packs
-
-
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
-    n = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        n += 1
-    return n
+def walk(nodes: dict[tuple[int, int], int], tokens: Sequence[int]) -> list[int]:
+    """The path of a token sequence through a prefix tree {(parent, token): index}, which grows as needed."""
+    path, parent = [], -1
+    for token in tokens:
+        parent = nodes.setdefault((parent, token), len(nodes))
+        path.append(parent)
+    return path

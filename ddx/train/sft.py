@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.utils.data import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
@@ -161,6 +162,7 @@ def train(config: SFTConfig, resume: bool = False, say: Callable[[str], None] = 
     config.out.mkdir(parents=True, exist_ok=True)
     content = {
         **config.model_dump(mode="json"), "presentations": presentations, "tokens": tokens, "steps": steps,
+        "adapter_sha256": config.adapter and file_hash(config.adapter / "adapter_model.safetensors"),
         "teacher_sha256": file_hash(teacher), "data_sha256": file_hash(config.data / "manifest.json"),
         "versions": versions(),
     }  # fmt: skip
@@ -213,11 +215,27 @@ def _model(config: SFTConfig, folder: str) -> Any:
         layers_to_transform=list(layers), task_type="CAUSAL_LM",
     )  # fmt: skip
     model = get_peft_model(base, lora)
+    if config.adapter is not None:
+        _start_from(config.adapter, model)
     if config.compile:
         torch._dynamo.config.optimize_ddp = False  # each layer is a graph of its own already
         for layer in model.get_base_model().model.layers:
             layer.compile(dynamic=True)
     return model
+
+
+def _start_from(adapter: Path, model: Any) -> None:
+    """Load the weights of an earlier adapter, which must have the same shape as the new one."""
+    try:
+        weights = load_file(adapter / "adapter_model.safetensors")
+    except (OSError, SafetensorError):
+        raise InputError(f"{adapter}: no readable adapter_model.safetensors here; give an adapter folder") from None
+    own = get_peft_model_state_dict(model)
+    other = [name for name in own if name not in weights or weights[name].shape != own[name].shape]
+    if other or len(weights) != len(own):
+        name = other[0] if other else next(n for n in weights if n not in own)
+        raise InputError(f"{adapter}: {name} does not fit; lora_r and lora_first_layer must be as in that run")
+    set_peft_model_state_dict(model, weights)
 
 
 def _arguments(config: SFTConfig, steps: int) -> TrainingArguments:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from ddx.train.packing import Answer, join, tree
+from ddx.train.packing import Answer, Packer, pack
 from ddx.train.sft import collate, pack_loss
 
 
@@ -45,18 +45,30 @@ def test_a_pack_has_the_loss_of_its_presentations_alone(model: LlamaForCausalLM)
     rng = np.random.default_rng(0)
     groups = [_presentations(rng) for _ in range(3)]
     with torch.no_grad():
-        together = pack_loss(model, collate([join([tree(group) for group in groups])]), None)
+        together = pack_loss(model, collate([pack([one for group in groups for one in group])]), None)
         alone = torch.cat([_alone(model, *one) for group in groups for one in group]).mean()
     assert torch.allclose(together, alone, atol=1e-5)
 
 
 def test_restricting_the_softmax_to_all_tokens_changes_nothing(model: LlamaForCausalLM) -> None:
-    batch = collate([tree(_presentations(np.random.default_rng(1)))])
+    batch = collate([pack(_presentations(np.random.default_rng(1)))])
     with torch.no_grad():
         assert torch.allclose(pack_loss(model, batch, None), pack_loss(model, batch, torch.arange(97)), atol=1e-6)
 
 
-def test_sharing_the_trunk_saves_tokens() -> None:
+def test_sharing_beginnings_saves_tokens() -> None:
     presentations = _presentations(np.random.default_rng(2))
     alone = sum(len(prompt) + len(answer.tokens) - 1 for prompt, answer in presentations)
-    assert len(tree(presentations).tokens) < 0.75 * alone
+    assert len(pack(presentations).tokens) < 0.75 * alone
+
+
+def test_packs_keep_every_presentation_and_the_size() -> None:
+    rng = np.random.default_rng(3)
+    groups = [_presentations(rng) for _ in range(20)]
+    packer = Packer(150)
+    for group in groups:
+        packer.add(group)
+    packs = packer.close()
+    assert sum(p.presentations for p in packs) == sum(map(len, groups))
+    assert len(packs) < len(groups)
+    assert all(len(p.tokens) <= 150 for p in packs)
