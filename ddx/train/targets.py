@@ -45,7 +45,7 @@ def from_list(differential: Sequence[tuple[str, float]], vocabulary: Vocabulary,
     scores = np.full(len(vocabulary), 1e-4)
     pairs = [(vocabulary.index(vocabulary.from_ddxplus(name).key), p) for name, p in differential][:k]
     for index, p in pairs:
-        scores[index] = p
+        scores[index] = max(p, scores[index])  # a listed name stays possible where its share rounds to 0
     return Target(tuple(i for i, _ in pairs), tuple(_round(p) for _, p in pairs), scores)
 
 
