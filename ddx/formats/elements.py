@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ddx.formats.reading import clean_line, parse_confidence, readable_name, tidy
 
@@ -102,14 +103,23 @@ def _take_name(out: Elements, slot: int, content: str) -> None:
     if len(content) > 10_000:  # not worth tidying
         out.unreadable = True
         return
-    line, repairs = clean_line(content)
-    name = tidy(line)
-    if not readable_name(name):
+    name, repairs = _name(content)
+    if name is None:
         out.unreadable = True
         return
     out.answers[slot] = name
     out.repairs += repairs
+
+
+@lru_cache(maxsize=4096)
+def _name(content: str) -> tuple[str | None, tuple[str, ...]]:
+    """The name in an element's text, None when it holds none, and what was repaired."""
+    line, repairs = clean_line(content)
+    name = tidy(line)
+    if not readable_name(name):
+        return None, ()
     if line != content.strip():
-        out.repairs.append("white space tidied")
+        repairs.append("white space tidied")
     if name != line:
-        out.repairs.append("punctuation removed")
+        repairs.append("punctuation removed")
+    return name, tuple(repairs)

@@ -1,6 +1,7 @@
 """One line of the `lines` format: what is its name, what is its number, or is it no diagnosis at all."""
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from ddx.formats.parsed import Answer
@@ -56,8 +57,11 @@ def is_finished(line: str) -> bool:
 
 def read_line(raw: str) -> Line:
     """Read one line that is not blank."""
-    if len(raw) > _MAX_RAW:
-        return _SKIPPED
+    return _SKIPPED if len(raw) > _MAX_RAW else _read(raw)
+
+
+@lru_cache(maxsize=1 << 15)  # a training run writes the same few thousand lines again and again
+def _read(raw: str) -> Line:
     text, repairs = clean_line(raw)
     if text != raw and not repairs:
         repairs.append("white space tidied")

@@ -72,6 +72,7 @@ def _without_opening(reasoning: str) -> str:
     return reasoning[opening.end() :].strip() if opening and not opening[1] else reasoning
 
 
+@lru_cache(maxsize=4096)
 def parse_confidence(text: str, bare: Literal["percent", "fraction"]) -> Confidence:
     """The one place where a written confidence becomes a number in [0, 1].
 

@@ -285,3 +285,36 @@ def test_as_a_program_a_bad_table_is_one_line_and_needs_no_torch(tmp_path: Path)
     )
     assert done.returncode == 2
     assert done.stderr == "ddx: cases.csv: the file is empty; expected a header and a row for each case\n"
+
+
+def test_reward_prints_its_parts_and_says_why() -> None:
+    text = "<think>x</think>" + "".join(
+        f"<answer{i}>{name}</answer{i}><confidence{i}>{q}</confidence{i}>"
+        for i, (name, q) in enumerate([("Reflux", 0.8), ("GERD", 0.1), ("Pneumonia", 0.1)], 1)
+    )
+    options = ["--objective", "rlcr-multi", "--format", "tags", "--k", "3", "--meaning", "membership"]
+    golds = ["--gold", "GERD", "--gold", "Unstable angina"]
+    result = CliRunner().invoke(app, ["reward", *options, *golds, "--explain"], input=text)
+    assert result.exit_code == 0, result.output
+    parts = json.loads(result.stdout)
+    assert parts["reward"] == pytest.approx(parts["coverage"] - parts["brier"]) == pytest.approx(1 - 0.02)
+    assert (parts["valid"], parts["status"], parts["matched"]) == (True, "ok", ["Reflux"])
+    assert any("earlier answer" in line for line in parts["explanation"])
+    invalid = CliRunner().invoke(app, ["reward", *options, *golds], input="no idea")
+    assert json.loads(invalid.stdout)["reward"] == -1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--objective", "rlhf"], "is not one of"),
+        (["--format", "xml"], "tags, lines"),
+        (["--k", "0"], "at least 1"),
+        (["--objective", "rlvr-single", "--k", "2"], "set k to 1"),
+        (["--gold", "Croup"], "membership"),
+    ],
+)
+def test_reward_refuses_bad_options_in_one_line(arguments: list[str], reason: str) -> None:
+    result = CliRunner().invoke(app, ["reward", "--gold", "GERD", *arguments], input="x")
+    assert result.exit_code == 2
+    assert reason in result.stderr and result.stderr.count("\n") == 1
