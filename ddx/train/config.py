@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from ddx.data.stages import Stage
 from ddx.errors import InputError
+from ddx.train.rl_config import RLConfig
 
 Point = Stage | Literal["random"]
 
@@ -49,6 +50,7 @@ class SFTConfig(BaseModel):
         {}, description="weight in that draw by condition key; 1 where none is given"
     )
     adapter: Path | None = Field(None, description="go on from this adapter of the same base; null: a fresh one")
+    warm_start: Path | None = Field(None, description="the config that makes `adapter` when it is not there yet")
     cuts: int = Field(2, ge=1, le=8, description="presentations of each patient (fewer where points coincide)")
     points: dict[Point, PositiveFloat] = Field(
         {"initial": 0.06, "quarter": 0.43, "half": 0.28, "full": 0.18, "random": 0.05}, min_length=1,
@@ -74,8 +76,58 @@ class SFTConfig(BaseModel):
     compile: bool = True
 
 
-Config = SFTConfig | TabularConfig
-_METHODS: dict[str, type[SFTConfig] | type[TabularConfig]] = {"sft": SFTConfig, "tabular": TabularConfig}
+class NanoConfig(BaseModel):
+    """A small Llama with its own tokenizer, trained from nothing on texts of DDXPlus patients, each seen once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    method: Literal["nano"] = "nano"
+    data: Path = Path("data/ddxplus")
+    teacher: Path | None = Field(None, description="a tabular classifier; null: the shipped one")
+    out: Path = Path("runs/nano")
+    format: Literal["lines"] = "lines"
+    k: int = Field(5, ge=1, le=10)
+    seed: int = 0
+    patients: int = Field(60000, ge=1, description="training patients drawn")
+    cuts: int = Field(1, ge=1, le=8, description="presentations of each patient (fewer where points coincide)")
+    points: dict[Point, PositiveFloat] = Field(
+        {"initial": 0.15, "quarter": 0.25, "half": 0.25, "full": 0.25, "random": 0.1}, min_length=1,
+        description="where in the interview a presentation is taken: weights",
+    )  # fmt: skip
+    narrative_share: float = Field(0.25, ge=0, le=1)
+    vocabulary: int = Field(3000, ge=300, le=65536, description="tokens of the tokenizer, the 256 bytes included")
+    tokenizer_texts: int = Field(20000, ge=1, description="texts that the tokenizer is fitted on")
+    layers: int = Field(6, ge=1)
+    width: int = Field(256, ge=8)
+    heads: int = Field(4, ge=1)
+    answer_weight: PositiveFloat = Field(1.0, description="weight of an answer's token in the loss; 1 elsewhere")
+    learning_rate: float = Field(2e-3, gt=0)
+    warmup_share: float = Field(0.05, ge=0, lt=1)
+    weight_decay: float = Field(0.1, ge=0)
+    tokens_per_batch: int = Field(2048, ge=64, description="padding included")
+    batches_per_step: int = Field(2, ge=1, description="shared by the processes under torchrun")
+    save_steps: int = Field(100, ge=1)
+    bf16: bool = Field(True, description="autocast to bfloat16; the weights stay in float32")
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width {self.width} is not a multiple of twice the heads ({self.heads})")
+        return self
+
+    @property
+    def inner(self) -> int:
+        """Width inside the feed-forward layers: 8/3 of the width, rounded up to a multiple of 16."""
+        return -(-8 * self.width // 48) * 16
+
+
+Config = SFTConfig | TabularConfig | RLConfig | NanoConfig
+_METHODS: dict[str, type[SFTConfig] | type[TabularConfig] | type[RLConfig] | type[NanoConfig]] = {
+    "sft": SFTConfig,
+    "nano": NanoConfig,
+    "rl": RLConfig,
+    "tabular": TabularConfig,
+}
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:

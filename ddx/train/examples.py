@@ -16,7 +16,7 @@ from ddx.errors import InputError
 from ddx.evaluation.tabular import Tabular
 from ddx.formats import LinesFormat
 from ddx.prompt import messages
-from ddx.train.config import SFTConfig
+from ddx.train.config import NanoConfig, SFTConfig
 from ddx.train.packing import Answer, AnswerWriter, Pack, Packer
 from ddx.train.targets import Target, from_list, from_teacher
 from ddx.vignette import render
@@ -40,7 +40,7 @@ def build(config: SFTConfig, tokenizer: Any, teacher: Tabular) -> list[Pack]:
     writer = AnswerWriter(encode, [c.short for c in vocabulary], end_token(tokenizer), config.soft_names)
     groups: list[list[tuple[list[int], Answer]]] = []
     patients = _drawn(load_split(config.data, "train"), config, rng)
-    for patient, register, cases, targets in _patients(patients, config, teacher, rng):
+    for patient, register, cases, targets in presentations(patients, config, teacher, rng):
         seed = wording_seed(patient) + config.seed
         prompts = [prompt(render(case, register, seed)) for case in cases]
         answers = [writer.write(target, _lines(config, rng)) for target in targets]
@@ -83,8 +83,8 @@ def end_token(tokenizer: Any) -> int:
     return chatml if isinstance(chatml, int) and chatml != tokenizer.unk_token_id else tokenizer.eos_token_id
 
 
-def _patients(
-    patients: Sequence[Patient], config: SFTConfig, teacher: Tabular, rng: random.Random
+def presentations(
+    patients: Sequence[Patient], config: SFTConfig | NanoConfig, teacher: Tabular, rng: random.Random
 ) -> Iterator[tuple[Patient, Register, list[Case], list[Target]]]:
     """(patient, register, cases, targets), the teacher asked in large batches."""
     for start in range(0, len(patients), 2000):

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+from ddx.errors import InputError
 from ddx.files import write_text
-from ddx.train.config import Config, TabularConfig
+from ddx.train.config import Config, RLConfig, TabularConfig, load_config
+
+Say = Callable[[str], None]
 
 
-def run(config: Config, resume: bool = False, say: Callable[[str], None] = print) -> Path:
+def run(config: Config, resume: bool = False, say: Say = print) -> Path:
     """Train what the config asks for; returns the run folder."""
     if isinstance(config, TabularConfig):
         return _tabular(config, say)
+    if isinstance(config, RLConfig):
+        return _reinforce(config, resume, say)
     from ddx.train.sft import train  # here: torch and transformers are imported only for a language model
 
+    if config.adapter is not None and not config.adapter.exists():
+        _warm_up(config.warm_start, config.adapter.parent, say)
     return train(config, resume, say)
 
 
-def _tabular(config: TabularConfig, say: Callable[[str], None]) -> Path:
+def _tabular(config: TabularConfig, say: Say) -> Path:
     from ddx.data.prepare import load_split
     from ddx.evaluation.tabular import fit
 
@@ -28,3 +36,68 @@ def _tabular(config: TabularConfig, say: Callable[[str], None]) -> Path:
     write_text(config.out / "config.json", config.model_dump_json(indent=1) + "\n")
     model.save(config.out / "tabular.safetensors")
     return config.out
+
+
+def _reinforce(config: RLConfig, resume: bool, say: Say) -> Path:
+    """Fetch, prepare and warm up what is missing; train; choose on dev patients; calibrate; evaluate; report."""
+    from ddx.train import grpo, rl_report, selection
+
+    grpo.check_device(config)
+    _ready(config, say)
+    folder = grpo.train(config, resume, say)
+    if grpo.rank() != 0:
+        return folder
+    selection.select(config, say)
+    rl_report.write_report(folder)
+    _finish(config, folder, say)
+    return folder
+
+
+def _ready(config: RLConfig, say: Say) -> None:
+    """Make the data and the start model where they are missing and the config says from what."""
+    if config.source is not None and not (config.data / "manifest.json").exists():
+        from ddx.data.prepare import prepare
+
+        say(f"preparing {config.data} from {config.source}")
+        prepare(config.source, config.data)
+    if not (config.start / "model.json").exists():
+        _warm_up(config.warm_start, config.start, say)
+
+
+def _warm_up(recipe: Path | None, out: Path, say: Say) -> None:
+    """Run the config that makes the folder `out`, going on where an earlier try stopped. None: nothing to do."""
+    if recipe is None:
+        return
+    from ddx.engines.base_models import get
+
+    config = load_config(recipe)
+    if config.out != out:
+        raise InputError(f"{recipe}: writes to {config.out}, but {out} is wanted; set both alike")
+    if base := getattr(config, "base", None):
+        get(base, say)
+    say(f"warm start: {recipe}")
+    run(config, (config.out / "checkpoints").is_dir(), say)
+
+
+def _finish(config: RLConfig, folder: Path, say: Say) -> None:
+    """A calibrator and a test evaluation beside the model, for what they are defined on: `pathology` confidences."""
+    if config.meaning != "pathology":
+        say("no calibrator and no test evaluation: both are for confidences of the meaning `pathology`")
+        return
+    from ddx.evaluation.calibrate import calibrate
+    from ddx.evaluation.evaluate import Plan, evaluate
+    from ddx.evaluation.markdown import to_markdown
+    from ddx.model import load_model
+
+    if config.calibration_cases:
+        say("fitting the calibrator")
+        found, _ = calibrate(load_model(str(folder)), config.data, str(config.calibration_cases))
+        write_text(folder / "calibrator.json", found.to_json())
+    if config.evaluate != "none":
+        say(f"evaluating on test patients ({config.evaluate})")
+        plan = Plan(config.data, "test", config.evaluate, None, 0, None)
+        result, records = evaluate(load_model(str(folder)), None, plan, lambda *_: None)
+        lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+        write_text(folder / "evaluation.completions.jsonl", lines)
+        write_text(folder / "evaluation.json", json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
+        write_text(folder / "evaluation.md", to_markdown(result))

@@ -15,19 +15,18 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.utils.data import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
 from ddx.engines.base_models import resolve
 from ddx.errors import InputError
 from ddx.evaluation.tabular import Tabular, shipped_tabular
-from ddx.files import write_text
 from ddx.provenance import file_hash, versions
 from ddx.train.config import SFTConfig
 from ddx.train.examples import build
 from ddx.train.packing import Pack
+from ddx.train.run_folder import JsonLines, checkpoint_to_resume, write_json
 
-_LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
 class Packs(Dataset):
@@ -124,19 +123,6 @@ class SFTTrainer(Trainer):
         set_peft_model_state_dict(self._adapted, weights)
 
 
-class JsonLines(TrainerCallback):
-    """Metrics as JSON lines in the run folder."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        if not state.is_world_process_zero:
-            return
-        with open(self.path, "a", encoding="utf-8") as handle:
-            handle.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
-
-
 def train(config: SFTConfig, resume: bool = False, say: Callable[[str], None] = print) -> Path:
     """Train, and return the run folder, a model that `load_model` reads (without a calibrator yet).
 
@@ -145,7 +131,7 @@ def train(config: SFTConfig, resume: bool = False, say: Callable[[str], None] = 
 
     Raises InputError when the data, the teacher, the base or the checkpoint to resume from is missing.
     """
-    checkpoint = _checkpoint(config.out, resume)
+    checkpoint = checkpoint_to_resume(config.out, resume)
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(config.seed)
     folder = resolve(config.base)
@@ -167,7 +153,7 @@ def train(config: SFTConfig, resume: bool = False, say: Callable[[str], None] = 
         "versions": versions(),
     }  # fmt: skip
     if first:
-        _write(config.out / "config.json", content)
+        write_json(config.out / "config.json", content)
     model = _model(config, folder)
     always = torch.unique(torch.from_numpy(np.concatenate([p.token for p in packs])))
     trainer = SFTTrainer(
@@ -187,7 +173,7 @@ def train(config: SFTConfig, resume: bool = False, say: Callable[[str], None] = 
         "k": config.k,
         "semantics": "pathology",
     }
-    _write(config.out / "model.json", card)
+    write_json(config.out / "model.json", card)
     return config.out
 
 
@@ -199,7 +185,7 @@ def shrink(adapter: Path, base: str) -> None:
     save_file(weights, path.with_suffix(".partial"), metadata={"format": "pt"})
     os.replace(path.with_suffix(".partial"), path)
     content = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    _write(adapter / "adapter_config.json", {**content, "base_model_name_or_path": base})
+    write_json(adapter / "adapter_config.json", {**content, "base_model_name_or_path": base})
     (adapter / "README.md").unlink(missing_ok=True)  # peft's empty template
 
 
@@ -211,7 +197,7 @@ def _model(config: SFTConfig, folder: str) -> Any:
     if not layers:
         raise InputError(f"lora_first_layer is {config.lora_first_layer}, the base has {base.config.num_hidden_layers}")
     lora = LoraConfig(
-        r=config.lora_r, lora_alpha=config.lora_alpha, lora_dropout=0.0, target_modules=_LINEAR,
+        r=config.lora_r, lora_alpha=config.lora_alpha, lora_dropout=0.0, target_modules=LINEAR,
         layers_to_transform=list(layers), task_type="CAUSAL_LM",
     )  # fmt: skip
     model = get_peft_model(base, lora)
@@ -248,19 +234,3 @@ def _arguments(config: SFTConfig, steps: int) -> TrainingArguments:
         seed=config.seed, remove_unused_columns=False, dataloader_num_workers=0,
         use_cpu=not torch.cuda.is_available(), train_sampling_strategy="sequential",
     )  # fmt: skip
-
-
-def _checkpoint(out: Path, resume: bool) -> str | None:
-    """The checkpoint to go on from; None for a fresh run, which may not land on an earlier one."""
-    last = get_last_checkpoint(str(out / "checkpoints")) if (out / "checkpoints").is_dir() else None
-    if resume and last is None:
-        raise InputError(f"{out}: no checkpoint to resume from; start without --resume")
-    if last and not resume:
-        raise InputError(
-            f"{out}: holds an earlier run; add --resume to go on with it, or name another folder with out=DIR"
-        )
-    return last
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    write_text(path, json.dumps(content, indent=1) + "\n")

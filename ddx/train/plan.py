@@ -1,0 +1,128 @@
+"""`ddx train --dry-run`: what a recipe will do and need, from its arithmetic, without loading any weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ddx.errors import InputError
+from ddx.formats import LinesFormat
+from ddx.train.grpo import base_folder, processes, read_card
+from ddx.train.rl_config import RLConfig
+from ddx.vocabulary import load_vocabulary
+
+_GB = 1e9
+_PROMPT_TOKENS = 160  # a DDXPlus patient with all findings, instructions included; the mean is nearer 120
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a decoder, from its `config.json`."""
+
+    layers: int
+    width: int
+    inner: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+    tied: bool
+
+    @property
+    def parameters(self) -> int:
+        """Weights of a Llama-like decoder, norms left out."""
+        attention = self.width * self.head_dim * (2 * self.heads + 2 * self.kv_heads)
+        embedding = self.vocabulary * self.width * (1 if self.tied else 2)
+        return self.layers * (attention + 3 * self.width * self.inner) + embedding
+
+    def lora(self, r: int) -> int:
+        """Weights of an adapter of rank r on all linear maps of the layers."""
+        q, kv = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        ends = [(self.width, q), (self.width, kv), (self.width, kv), (q, self.width)]
+        ends += [(self.width, self.inner)] * 2 + [(self.inner, self.width)]
+        return self.layers * r * sum(a + b for a, b in ends)
+
+
+def shape_of(folder: str) -> Shape:
+    """Read a base's `config.json`. Raises InputError when the base is not on this machine."""
+    path = Path(folder) / "config.json"
+    try:
+        c = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise InputError(
+            f"base model {folder!r} is not on this machine; fetch it first (a dry run downloads nothing)"
+        ) from None
+    heads = c["num_attention_heads"]
+    return Shape(
+        c["num_hidden_layers"], c["hidden_size"], c["intermediate_size"], heads,
+        c.get("num_key_value_heads") or heads, c.get("head_dim") or c["hidden_size"] // heads,
+        c["vocab_size"], bool(c.get("tie_word_embeddings", False)),
+    )  # fmt: skip
+
+
+def plan(config: RLConfig) -> list[str]:
+    """The plan in words, a line each.
+
+    Raises InputError when K is larger than the vocabulary, sizes do not divide, or the run can't fit into memory.
+    """
+    card = read_card(config.start)
+    k = config.reward_options(card["k"]).k
+    check_k(k)
+    shape = shape_of(base_folder(config.start, card))
+    world = processes()
+    accumulate, rest = divmod(config.completions_per_step, config.micro_batch * world)
+    if rest or not accumulate:
+        raise InputError(
+            f"completions_per_step {config.completions_per_step} is not a multiple of micro_batch {config.micro_batch} "
+            f"times {world} processes"
+        )
+    trained = shape.parameters if config.full_finetune else shape.lora(config.lora_r)
+    width = 2 if config.bf16 and not config.full_finetune else 4
+    weights = shape.parameters * width / _GB
+    states = trained * (4 + 8 + (0 if config.full_finetune else 4)) / _GB  # gradients and two Adam moments in float32
+    tokens = config.micro_batch * (_PROMPT_TOKENS + config.max_completion_tokens)
+    kept = 2 if config.gradient_checkpointing else 34  # bytes a token, layer and unit of width (Korthikanti 2022)
+    activations = tokens * (shape.layers * shape.width * kept + shape.vocabulary * 6) / _GB
+    cache = 2 * shape.layers * shape.kv_heads * shape.head_dim * 4 * (
+        config.completions_per_step // world * (_PROMPT_TOKENS + config.max_completion_tokens)
+    ) / _GB  # fmt: skip
+    need = weights + states + max(activations, cache)
+    room, where = _memory()
+    lines = [
+        f"objective {config.objective}, K = {k}, confidence means {config.meaning}, seed {config.seed}",
+        f"base: {shape.parameters / 1e6:,.1f} M parameters, {trained / 1e6:,.2f} M of them trained"
+        + ("" if not config.full_finetune else " (all)"),
+        f"a step: {config.prompts_per_step} prompts x {config.group_size} = {config.completions_per_step} completions, "
+        f"in {accumulate} micro-batches of {config.micro_batch} on {world} process(es)",
+        f"the run: {config.steps:,} steps, {config.steps * config.prompts_per_step:,} cases, "
+        f"{config.steps * config.completions_per_step:,} completions of at most {config.max_completion_tokens} tokens "
+        f"(at most {config.steps * config.completions_per_step * config.max_completion_tokens / 1e6:,.1f} M)",
+        f"memory a process, about: weights {weights:.2f} GB, gradients and optimiser {states:.2f} GB, "
+        f"the larger of activations {activations:.2f} GB and key-value cache {cache:.2f} GB: {need:.1f} GB of "
+        f"{room:.1f} GB ({where})",
+        f"checkpoints: every {config.save_steps} steps, {trained * 12 / _GB:.2f} GB each",
+    ]
+    if need > room:
+        raise InputError(
+            f"this run needs about {need:.1f} GB a process and there are {room:.1f} GB ({where}); "
+            "lower micro_batch or completions_per_step, or set gradient_checkpointing=true"
+        )
+    return lines
+
+
+def check_k(k: int) -> None:
+    """Raise InputError when a list of k can't be filled from the vocabulary, or the format can't write it."""
+    size = len(load_vocabulary())
+    if k > size:
+        raise InputError(f"k is {k}, but the vocabulary has {size} conditions; lower k")
+    LinesFormat(k)
+
+
+def _memory() -> tuple[float, str]:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_properties(0).total_memory / _GB, torch.cuda.get_device_name(0)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GB / processes(), "this machine's memory"
