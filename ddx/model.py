@@ -19,9 +19,9 @@ from ddx.differential import Diagnosis, Differential, Semantics
 from ddx.engines.drafting import line_drafter
 from ddx.engines.local import Generation, TransformersEngine
 from ddx.errors import InputError
-from ddx.formats import LinesFormat, Parsed
+from ddx.formats import LinesFormat, Parsed, TagsFormat
 from ddx.prompt import messages, prompt_hash
-from ddx.provenance import file_hash, read_model_card, shipped_folder, versions
+from ddx.provenance import base_of, file_hash, read_model_card, shipped_folder, versions
 from ddx.vignette import render
 from ddx.vocabulary import Match, Matcher, Vocabulary, load_vocabulary
 
@@ -43,10 +43,15 @@ class Model:
         vocabulary: Vocabulary | None = None,
         semantics: Semantics = "pathology",
         name_conditions: bool = False,
+        format: LinesFormat | TagsFormat | None = None,
+        max_new_tokens: int = MAX_NEW_TOKENS,
     ) -> None:
-        """`name_conditions` adds the vocabulary's names to the prompt: for a base model that never learned them."""
-        self.engine = engine
-        self.format = LinesFormat(k)
+        """`name_conditions` adds the vocabulary's names to the prompt: for a base model that never learned them.
+
+        `format` is `LinesFormat(k)` unless given; the tags with reasoning need more `max_new_tokens`.
+        """
+        self.engine, self.max_new_tokens = engine, max_new_tokens
+        self.format = format or LinesFormat(k)
         self.vocabulary = vocabulary or load_vocabulary()
         self.instructions = self.format.instructions()
         if name_conditions:
@@ -56,7 +61,8 @@ class Model:
         self.calibrator = calibrator or Calibrator("identity", k=k, semantics=semantics)
         self.semantics: Semantics = semantics
         self.info = {**info, "prompt_sha256": prompt_hash(self.instructions)}
-        self._draft = line_drafter(engine.encode, [c.short for c in self.vocabulary])
+        lines = isinstance(self.format, LinesFormat)
+        self._draft = line_drafter(engine.encode, [c.short for c in self.vocabulary]) if lines else None
 
     def prompt_text(self, case: Case, seed: int | None = None) -> str:
         """The text of a case as the model sees it, without the instructions."""
@@ -96,7 +102,7 @@ class Model:
         """For each case the text that the model saw and what it wrote; `read` takes them from there."""
         texts = [self.prompt_text(c, s) for c, s in zip(cases, seeds or [None] * len(cases), strict=True)]
         chats = [messages(text, self.instructions) for text in texts]
-        answers = self.engine.generate(chats, MAX_NEW_TOKENS, self._draft, batch_size, on_done)
+        answers = self.engine.generate(chats, self.max_new_tokens, self._draft, batch_size, on_done)
         return list(zip(texts, answers, strict=True))
 
     def read_many(self, cases: Sequence[Case], answers: Sequence[tuple[str, Generation]]) -> list[Differential]:
@@ -154,24 +160,41 @@ def covariates(text: str) -> dict[str, float]:
 def load_model(name: str | None = None, calibrated: bool = True) -> Model:
     """Load a model: the shipped one, or a folder that `ddx train` wrote (`model.json`, `adapter/`, `calibrator.json`).
 
+    A base that starts with "./" lies in the folder itself.
+
     Raises InputError when the folder or the base model is missing, saying what to run.
     """
     folder = shipped_folder() if name is None else Path(name)
     if not (folder / "model.json").exists():
         raise InputError(f"{folder}: no model.json here; give a folder that `ddx train` wrote")
     card = read_model_card(folder)
-    adapter = folder / "adapter"
-    info: dict[str, Any] = {"id": card["id"], "base": card["base"], "versions": versions()}
+    adapter, base = folder / "adapter", base_of(folder, card)
+    info: dict[str, Any] = {"id": card["id"], "base": base, "versions": versions()}
     info["vocabulary_sha256"] = load_vocabulary().content_hash
     if adapter.exists():
         info["adapter_sha256"] = file_hash(adapter / "adapter_model.safetensors")
+    weights = Path(base) / "model.safetensors"
+    if base != card["base"] and weights.exists():
+        info["base_sha256"] = file_hash(weights)
     calibrator = None
     if calibrated and (folder / "calibrator.json").exists():
         path = folder / "calibrator.json"
         calibrator = Calibrator.from_json(path.read_text(encoding="utf-8"), str(path))
         info["calibrator_sha256"] = file_hash(path)
-    engine = TransformersEngine(card["base"], adapter if adapter.exists() else None)
-    return Model(engine, card["k"], calibrator, info, semantics=card.get("semantics", "pathology"))
+    engine = TransformersEngine(base, adapter if adapter.exists() else None)
+    return Model(
+        engine, card["k"], calibrator, info, semantics=card.get("semantics", "pathology"),
+        format=format_of(card), max_new_tokens=card.get("max_new_tokens", MAX_NEW_TOKENS),
+    )  # fmt: skip
+
+
+def format_of(card: dict[str, Any]) -> LinesFormat | TagsFormat:
+    """The format that a model's card names ("lines" or "tags", with or without `think`), for its K."""
+    if card["format"] == "lines":
+        return LinesFormat(card["k"])
+    if card["format"] == "tags":
+        return TagsFormat(card["k"], card.get("think", True))
+    raise InputError(f"model.json: format {card['format']!r} is not one of lines, tags")
 
 
 def prompted_base(model: Model) -> Model:

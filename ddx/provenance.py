@@ -8,6 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ddx.errors import InputError
+
 _PACKAGES = ("torch", "transformers", "peft", "numpy", "scikit-learn")
 
 
@@ -41,3 +43,16 @@ def shipped_folder() -> Path:
 def read_model_card(folder: Path) -> dict[str, Any]:
     """A model folder's `model.json`: id, base, format, k, semantics."""
     return json.loads((folder / "model.json").read_text(encoding="utf-8"))
+
+
+def base_of(folder: Path, card: dict[str, Any]) -> str:
+    """The base of a model folder, as `ddx.engines.base_models.resolve` takes it; "./…" lies in the folder itself.
+
+    Raises InputError when it should lie there and does not.
+    """
+    base = str(card["base"])
+    if not base.startswith("./"):
+        return base
+    if not (folder / base).is_dir():
+        raise InputError(f"{folder}: model.json names the base {base}, which is missing; copy the whole folder")
+    return str(folder / base)

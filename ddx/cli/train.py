@@ -16,8 +16,8 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan of a rl run; train nothing.")] = False,
 ) -> None:
-    """Train a model: the LoRA warm start (method sft), multi-answer reinforcement learning from it (method rl), or the
-    tabular classifier (method tabular).
+    """Train a model: the LoRA warm start (method sft), multi-answer reinforcement learning from it (method rl), a nano
+    base from nothing (method nano), or the tabular classifier (method tabular).
 
     The run folder (`out`) then holds what `ddx calibrate`, `ddx eval` and `--model` take.
     """
@@ -36,5 +36,5 @@ def train(
     typer.echo(folder)
     if settings.method == "rl":
         typer.echo(f"next: ddx predict --model {folder} --file CASE, and read {folder}/RUN.md", err=True)
-    if settings.method == "sft":
+    if settings.method in ("sft", "nano"):
         typer.echo(f"next: ddx calibrate {folder}, then ddx eval --model {folder}", err=True)

@@ -88,7 +88,7 @@ class NanoConfig(BaseModel):
     format: Literal["lines"] = "lines"
     k: int = Field(5, ge=1, le=10)
     seed: int = 0
-    patients: int = Field(60000, ge=1, description="training patients drawn")
+    patients: int = Field(80000, ge=1, description="training patients drawn")
     cuts: int = Field(1, ge=1, le=8, description="presentations of each patient (fewer where points coincide)")
     points: dict[Point, PositiveFloat] = Field(
         {"initial": 0.15, "quarter": 0.25, "half": 0.25, "full": 0.25, "random": 0.1}, min_length=1,
@@ -108,6 +108,7 @@ class NanoConfig(BaseModel):
     batches_per_step: int = Field(2, ge=1, description="shared by the processes under torchrun")
     save_steps: int = Field(100, ge=1)
     bf16: bool = Field(True, description="autocast to bfloat16; the weights stay in float32")
+    compile: bool = True
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -124,9 +125,9 @@ class NanoConfig(BaseModel):
 Config = SFTConfig | TabularConfig | RLConfig | NanoConfig
 _METHODS: dict[str, type[SFTConfig] | type[TabularConfig] | type[RLConfig] | type[NanoConfig]] = {
     "sft": SFTConfig,
-    "nano": NanoConfig,
     "rl": RLConfig,
     "tabular": TabularConfig,
+    "nano": NanoConfig,
 }
 
 
@@ -166,4 +167,6 @@ def _reason(error: Any, config: type[BaseModel]) -> str:
         near = difflib.get_close_matches(key, config.model_fields, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(config.model_fields)}"
         return f"unknown key {key!r}{hint}"
+    if not key:  # a rule between several keys: it says what it found
+        return str(error["msg"]).removeprefix("Value error, ")
     return f"{key}: {error['msg'].lower()} (got {error['input']!r})"

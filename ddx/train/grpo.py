@@ -23,8 +23,8 @@ from trl import GRPOConfig, GRPOTrainer
 
 from ddx.engines.base_models import resolve
 from ddx.errors import InputError
-from ddx.formats import LinesFormat
-from ddx.provenance import file_hash, read_model_card, versions
+from ddx.model import format_of
+from ddx.provenance import base_of, file_hash, read_model_card, versions
 from ddx.rewards import Reward
 from ddx.train.examples import end_token
 from ddx.train.rl_config import RLConfig
@@ -45,24 +45,24 @@ def train(config: RLConfig, resume: bool = False, say: Say = print) -> Path:
     """
     check_device(config)
     checkpoint = checkpoint_to_resume(config.out, resume)
-    card = read_card(config.start)
+    card = start_card(config)
     options = config.reward_options(card["k"])
-    reward = Reward(options, LinesFormat(options.k), Matcher(load_vocabulary()))
+    reward = Reward(options, format_of(card), Matcher(load_vocabulary()))
     prompts = draw_prompts(config, reward)
     say(f"{len(prompts):,} prompts in {config.steps:,} steps: {', '.join(stage_counts(prompts))}")
-    base = base_folder(config.start, card)
+    base = base_folder(config, card)
     tokenizer = AutoTokenizer.from_pretrained(base)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     end = end_token(tokenizer)
     tokenizer.eos_token_id = end  # TRL cuts completions there
     scorer = TrainingReward(reward, {p.case_id: p.gold for p in prompts}, {end})
     config.out.mkdir(parents=True, exist_ok=True)
-    adapter = config.start / "adapter" / "adapter_model.safetensors"
+    adapter = start_adapter(config)
     write_json(
         config.out / "config.json",
         {
             **config.model_dump(mode="json"), "k": options.k, "prompts": len(prompts), "versions": versions(),
-            "start_adapter_sha256": file_hash(adapter) if adapter.exists() else None,
+            "start_adapter_sha256": adapter and file_hash(adapter / "adapter_model.safetensors"),
             "data_sha256": file_hash(config.data / "manifest.json"),
         },
     )  # fmt: skip
@@ -85,27 +85,27 @@ def train(config: RLConfig, resume: bool = False, say: Say = print) -> Path:
     trainer.generation_config.eos_token_id = end
     trainer.train(resume_from_checkpoint=checkpoint)
     if trainer.is_world_process_zero():
-        save(trainer.model, config, card, options.k)
+        save(trainer.model, config, card)
     return config.out
 
 
-def save(model: Any, config: RLConfig, card: dict[str, Any], k: int) -> None:
+def save(model: Any, config: RLConfig, card: dict[str, Any]) -> None:
     """Write the trained weights as a model folder."""
     out = config.out
     if isinstance(model, PeftModel):
         model.save_pretrained(out / "adapter")
         shrink(out / "adapter", card["base"])
         base = card["base"]
-        if base.startswith("./"):  # a base that lies in the start folder comes along: the run stands on its own
+        if config.start is not None and base.startswith("./"):  # it comes along: the run stands on its own
             shutil.copytree(config.start / base, out / base, dirs_exist_ok=True)
     else:
         model.save_pretrained(out / "base")
-        AutoTokenizer.from_pretrained(base_folder(config.start, card)).save_pretrained(out / "base")
+        AutoTokenizer.from_pretrained(base_folder(config, card)).save_pretrained(out / "base")
         base = "./base"
-    write_json(
-        out / "model.json",
-        {"id": out.name, "base": base, "format": "lines", "k": k, "semantics": config.meaning},
-    )
+    content = {**card, "id": out.name, "base": base, "semantics": config.meaning}
+    if card["format"] == "tags":
+        content["max_new_tokens"] = config.max_completion_tokens
+    write_json(out / "model.json", content)
 
 
 def check_device(config: RLConfig) -> None:
@@ -122,20 +122,26 @@ def check_device(config: RLConfig) -> None:
         raise InputError("generation: vllm-server needs vllm_url, the address at which `trl vllm-serve` listens")
 
 
-def read_card(start: Path) -> dict[str, Any]:
-    """The card of the start model. Raises InputError when it is missing, or writes another format than `lines`."""
-    if not (start / "model.json").exists():
-        raise InputError(f"{start}: no model.json here; `start` must be a model folder, such as that of a warm start")
-    card = read_model_card(start)
-    if card["format"] != "lines":
-        raise InputError(f"{start}: writes the format {card['format']!r}; reinforcement learning here takes `lines`")
-    return card
+def start_card(config: RLConfig) -> dict[str, Any]:
+    """The card of the start model, with K as the run will have it. Raises InputError when it is missing."""
+    if config.start is None:
+        card: dict[str, Any] = {"base": config.base, "format": config.format, "k": 3, "think": config.think}
+    elif (config.start / "model.json").exists():
+        card = dict(read_model_card(config.start))
+    else:
+        raise InputError(f"{config.start}: no model.json; `start` must be a model folder, such as that of a warm start")
+    return {**card, "k": config.reward_options(card["k"]).k}
 
 
-def base_folder(start: Path, card: dict[str, Any]) -> str:
-    """The base of a start model as `from_pretrained` takes it; "./…" lies in the model's own folder."""
-    base = str(card["base"])
-    return str(start / base) if base.startswith("./") else resolve(base)
+def base_folder(config: RLConfig, card: dict[str, Any]) -> str:
+    """The base of the start model as `from_pretrained` takes it."""
+    return resolve(base_of(config.start, card) if config.start is not None else card["base"])
+
+
+def start_adapter(config: RLConfig) -> Path | None:
+    """The adapter of the start model, None when it has none."""
+    adapter = config.start / "adapter" if config.start is not None else None
+    return adapter if adapter is not None and adapter.exists() else None
 
 
 def _model(config: RLConfig, base: str) -> tuple[Any, LoraConfig | None]:
@@ -147,12 +153,12 @@ def _model(config: RLConfig, base: str) -> tuple[Any, LoraConfig | None]:
     model = AutoModelForCausalLM.from_pretrained(
         base, dtype=dtype, attn_implementation="sdpa", device_map="cuda" if on_gpu and processes() == 1 else None
     )
-    adapter = config.start / "adapter"
+    adapter = start_adapter(config)
     if config.full_finetune:
-        if adapter.exists():
+        if adapter:
             model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
         return model, None
-    if adapter.exists():
+    if adapter:
         return PeftModel.from_pretrained(model, str(adapter), is_trainable=True), None
     return model, LoraConfig(
         r=config.lora_r, lora_alpha=config.lora_alpha, lora_dropout=0.0, target_modules=LINEAR, task_type="CAUSAL_LM"
@@ -180,7 +186,12 @@ def _arguments(config: RLConfig) -> GRPOConfig:
     vllm: dict[str, Any] = {}
     if config.generation != "transformers":
         mode = config.generation.removeprefix("vllm-")
-        vllm = {"use_vllm": True, "vllm_mode": mode, "vllm_importance_sampling_mode": "token_truncate"}
+        vllm = {
+            "use_vllm": True,
+            "vllm_mode": mode,
+            "vllm_gpu_memory_utilization": 0.3,
+            "vllm_importance_sampling_mode": "token_truncate",
+        }
         if mode == "server":
             vllm["vllm_server_base_url"] = config.vllm_url
     return GRPOConfig(

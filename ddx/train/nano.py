@@ -67,7 +67,7 @@ class NanoTrainer(Trainer):
     ) -> Any:
         ids, weight, answer = inputs["input_ids"], inputs["weight"][:, 1:], inputs["answer"][:, 1:]
         with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=self._autocast):
-            # without a mask: padding stands on the right, and attention is causal
+            # no mask for padding: it stands on the right, and attention is causal
             logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
         each = torch.nn.functional.cross_entropy(
             logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
@@ -157,9 +157,15 @@ def _model(config: NanoConfig, tokenizer: Any) -> LlamaForCausalLM:
         vocab_size=len(tokenizer), hidden_size=config.width, intermediate_size=config.inner,
         num_hidden_layers=config.layers, num_attention_heads=config.heads, num_key_value_heads=config.heads,
         max_position_embeddings=POSITIONS, tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, attn_implementation="sdpa",
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        attn_implementation="eager",  # on a CPU, forth and back, faster than the fused kernel on texts this short
     )  # fmt: skip
-    return LlamaForCausalLM(shape)
+    model = LlamaForCausalLM(shape)
+    if config.compile:
+        torch._dynamo.config.optimize_ddp = False  # each layer is a graph of its own already
+        for layer in model.model.layers:
+            layer.compile(dynamic=True)
+    return model
 
 
 def _arguments(config: NanoConfig, steps: int) -> TrainingArguments:

@@ -41,7 +41,10 @@ class Text:
 
 
 def chats(config: NanoConfig, teacher: Tabular) -> list[Chat]:
-    """System, user and assistant turn of every text, in random order; no text twice."""
+    """System, user and assistant turn of every presentation, in random order.
+
+    Raises InputError when there are fewer patients than the config asks for.
+    """
     rng = random.Random(config.seed)
     format_ = LinesFormat(config.k)
     names = [condition.short for condition in load_vocabulary()]

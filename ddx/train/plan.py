@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 
 from ddx.errors import InputError
-from ddx.formats import LinesFormat
-from ddx.train.grpo import base_folder, processes, read_card
+from ddx.train.grpo import base_folder, processes, start_card
 from ddx.train.rl_config import RLConfig
 from ddx.vocabulary import load_vocabulary
 
@@ -47,8 +46,18 @@ class Shape:
         return self.layers * r * sum(a + b for a, b in ends)
 
 
+# Published sizes of the bases that recipes name, so that a dry run need not download them.
+_KNOWN = {
+    "Qwen/Qwen3-8B": Shape(36, 4096, 12288, 32, 8, 128, 151936, False),
+    "Qwen/Qwen3-4B": Shape(36, 2560, 9728, 32, 8, 128, 151936, True),
+    "m42-health/Llama3-Med42-8B": Shape(32, 4096, 14336, 32, 8, 128, 128256, False),
+}
+
+
 def shape_of(folder: str) -> Shape:
-    """Read a base's `config.json`. Raises InputError when the base is not on this machine."""
+    """The sizes of a base, from its `config.json` or the published ones. Raises InputError when neither is at hand."""
+    if folder in _KNOWN:
+        return _KNOWN[folder]
     path = Path(folder) / "config.json"
     try:
         c = json.loads(path.read_text(encoding="utf-8"))
@@ -69,11 +78,11 @@ def plan(config: RLConfig) -> list[str]:
 
     Raises InputError when K is larger than the vocabulary, sizes do not divide, or the run can't fit into memory.
     """
-    card = read_card(config.start)
-    k = config.reward_options(card["k"]).k
-    check_k(k)
-    shape = shape_of(base_folder(config.start, card))
-    world = processes()
+    card = start_card(config)
+    check_k(card["k"])
+    shape = shape_of(base_folder(config, card))
+    hardware = config.planned_for
+    world = hardware.processes if hardware else processes()
     accumulate, rest = divmod(config.completions_per_step, config.micro_batch * world)
     if rest or not accumulate:
         raise InputError(
@@ -82,18 +91,20 @@ def plan(config: RLConfig) -> list[str]:
         )
     trained = shape.parameters if config.full_finetune else shape.lora(config.lora_r)
     width = 2 if config.bf16 and not config.full_finetune else 4
-    weights = shape.parameters * width / _GB
-    states = trained * (4 + 8 + (0 if config.full_finetune else 4)) / _GB  # gradients and two Adam moments in float32
-    tokens = config.micro_batch * (_PROMPT_TOKENS + config.max_completion_tokens)
+    sharding = hardware.sharding if hardware else "none"
+    weights = shape.parameters * width / _GB / (world if sharding in ("zero3", "fsdp") else 1)
+    # gradients and two Adam moments in float32; an adapter's own weights too
+    states = trained * (12 if config.full_finetune else 16) / _GB / (world if sharding != "none" else 1)
+    prompt = _PROMPT_TOKENS + config.max_completion_tokens
     kept = 2 if config.gradient_checkpointing else 34  # bytes a token, layer and unit of width (Korthikanti 2022)
-    activations = tokens * (shape.layers * shape.width * kept + shape.vocabulary * 6) / _GB
-    cache = 2 * shape.layers * shape.kv_heads * shape.head_dim * 4 * (
-        config.completions_per_step // world * (_PROMPT_TOKENS + config.max_completion_tokens)
-    ) / _GB  # fmt: skip
-    need = weights + states + max(activations, cache)
-    room, where = _memory()
+    activations = config.micro_batch * prompt * (shape.layers * shape.width * kept + shape.vocabulary * 6) / _GB
+    rows = config.completions_per_step // world if config.generation == "transformers" else 0
+    cache = 2 * shape.layers * shape.kv_heads * shape.head_dim * width * rows * prompt / _GB
+    engine = 0.3 * (hardware.memory_gb if hardware else 0.0) if config.generation == "vllm-colocate" else 0.0
+    need = weights + states + max(activations, cache) + engine
+    room, where = (hardware.memory_gb, "as planned for") if hardware else _memory()
     lines = [
-        f"objective {config.objective}, K = {k}, confidence means {config.meaning}, seed {config.seed}",
+        f"objective {config.objective}, K = {card['k']}, confidence means {config.meaning}, seed {config.seed}",
         f"base: {shape.parameters / 1e6:,.1f} M parameters, {trained / 1e6:,.2f} M of them trained"
         + ("" if not config.full_finetune else " (all)"),
         f"a step: {config.prompts_per_step} prompts x {config.group_size} = {config.completions_per_step} completions, "
@@ -102,8 +113,9 @@ def plan(config: RLConfig) -> list[str]:
         f"{config.steps * config.completions_per_step:,} completions of at most {config.max_completion_tokens} tokens "
         f"(at most {config.steps * config.completions_per_step * config.max_completion_tokens / 1e6:,.1f} M)",
         f"memory a process, about: weights {weights:.2f} GB, gradients and optimiser {states:.2f} GB, "
-        f"the larger of activations {activations:.2f} GB and key-value cache {cache:.2f} GB: {need:.1f} GB of "
-        f"{room:.1f} GB ({where})",
+        f"the larger of activations {activations:.2f} GB and key-value cache {cache:.2f} GB"
+        + (f", vLLM {engine:.0f} GB" if engine else "")
+        + f": {need:.1f} GB of {room:.1f} GB ({where}, sharding {sharding})",
         f"checkpoints: every {config.save_steps} steps, {trained * 12 / _GB:.2f} GB each",
     ]
     if need > room:
@@ -115,11 +127,10 @@ def plan(config: RLConfig) -> list[str]:
 
 
 def check_k(k: int) -> None:
-    """Raise InputError when a list of k can't be filled from the vocabulary, or the format can't write it."""
+    """Raise InputError when a list of k can't be filled from the vocabulary."""
     size = len(load_vocabulary())
     if k > size:
         raise InputError(f"k is {k}, but the vocabulary has {size} conditions; lower k")
-    LinesFormat(k)
 
 
 def _memory() -> tuple[float, str]:

@@ -12,6 +12,16 @@ from ddx.differential import Semantics
 from ddx.rewards import Objective, RewardOptions
 
 
+class Hardware(BaseModel):
+    """The machine that a recipe is made for: what `--dry-run` reckons with instead of this one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    processes: int = Field(1, ge=1, description="one a GPU")
+    memory_gb: PositiveFloat = Field(80.0, description="of each")
+    sharding: Literal["none", "zero2", "zero3", "fsdp"] = "none"
+
+
 class RLConfig(BaseModel):
     """GRPO with LoRA by TRL, from a model folder that a warm start left (Puri et al. 2026, arXiv 2603.24844).
 
@@ -21,7 +31,10 @@ class RLConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     method: Literal["rl"] = "rl"
-    start: Path = Field(description="a model folder (model.json), such as the run of a warm start")
+    start: Path | None = Field(None, description="a model folder (model.json), such as the run of a warm start")
+    base: str | None = Field(None, description="instead of `start`: a base model as it is, told the format")
+    format: Literal["lines", "tags"] = Field("lines", description="with `base`; a start model brings its own")
+    think: bool = Field(True, description="with the tags: reasoning before the answer")
     warm_start: Path | None = Field(None, description="the config that makes `start` when it is not there yet")
     data: Path = Path("data/ddxplus")
     source: Path | None = Field(None, description="DDXPlus as published, to prepare `data` from when it is not there")
@@ -29,7 +42,9 @@ class RLConfig(BaseModel):
     seed: int = 0
 
     objective: Objective = "rlcr-multi"
-    k: int | None = Field(None, ge=1, description="answers of a list; null: as the start model, 1 for *-single")
+    k: int | None = Field(
+        None, ge=1, description="answers of a list; null: as the start model (a base: 3), 1 for *-single"
+    )
     meaning: Semantics = "pathology"
     coverage_on: Literal["differential", "pathology"] = "differential"
     normalise: bool = False
@@ -58,6 +73,7 @@ class RLConfig(BaseModel):
     lora_alpha: int = Field(32, ge=1)
     full_finetune: bool = Field(False, description="train all weights instead of an adapter")
 
+    planned_for: Hardware | None = None
     device: Literal["auto", "cpu", "gpu"] = "auto"
     generation: Literal["transformers", "vllm-colocate", "vllm-server"] = "transformers"
     vllm_url: str | None = None
@@ -71,7 +87,9 @@ class RLConfig(BaseModel):
     report_to: Literal["none", "tensorboard", "wandb"] = "none"
 
     @model_validator(mode="after")
-    def _divides(self) -> Self:
+    def _consistent(self) -> Self:
+        if (self.start is None) == (self.base is None):
+            raise ValueError("give start (a model folder) or base (a base model), and not both")
         if self.completions_per_step % self.group_size:
             raise ValueError(
                 f"completions_per_step {self.completions_per_step} is not a multiple of group_size {self.group_size}"

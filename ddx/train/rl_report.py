@@ -70,8 +70,9 @@ def _lines(folder: Path, config: dict[str, Any], table: pd.DataFrame, selection:
         f"# {folder.name}",
         "",
         f"{config['objective']} with K = {config['k']}, confidence meaning {config['meaning']}, from "
-        f"`{config['start']}`: {done:,} of {config['steps']:,} steps of {config['completions_per_step']} completions "
-        f"({config['group_size']} a prompt), learning rate {config['learning_rate']:g}, seed {config['seed']}.",
+        f"`{config['start'] or config['base']}`: {done:,} of {config['steps']:,} steps of "
+        f"{config['completions_per_step']} completions ({config['group_size']} a prompt), learning rate "
+        f"{config['learning_rate']:g}, seed {config['seed']}.",
         "",
         NOTICE,
         "",

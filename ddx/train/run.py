@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ddx.errors import InputError
 from ddx.files import write_text
-from ddx.train.config import Config, RLConfig, TabularConfig, load_config
+from ddx.train.config import Config, NanoConfig, RLConfig, TabularConfig, load_config
 
 Say = Callable[[str], None]
 
@@ -19,7 +19,12 @@ def run(config: Config, resume: bool = False, say: Say = print) -> Path:
         return _tabular(config, say)
     if isinstance(config, RLConfig):
         return _reinforce(config, resume, say)
-    from ddx.train.sft import train  # here: torch and transformers are imported only for a language model
+    # here: torch and transformers are imported only for a language model
+    if isinstance(config, NanoConfig):
+        from ddx.train import nano
+
+        return nano.train(config, resume, say)
+    from ddx.train.sft import train
 
     if config.adapter is not None and not config.adapter.exists():
         _warm_up(config.warm_start, config.adapter.parent, say)
@@ -60,8 +65,12 @@ def _ready(config: RLConfig, say: Say) -> None:
 
         say(f"preparing {config.data} from {config.source}")
         prepare(config.source, config.data)
-    if not (config.start / "model.json").exists():
+    if config.start is not None and not (config.start / "model.json").exists():
         _warm_up(config.warm_start, config.start, say)
+    if config.base is not None:
+        from ddx.engines.base_models import get
+
+        get(config.base, say)
 
 
 def _warm_up(recipe: Path | None, out: Path, say: Say) -> None:

@@ -18,11 +18,10 @@ import numpy as np
 
 from ddx.engines.local import TransformersEngine
 from ddx.evaluation.sample import draw
-from ddx.formats import LinesFormat
 from ddx.metrics.aggregate import mean_interval, paired_difference
-from ddx.model import Model
+from ddx.model import Model, format_of
 from ddx.rewards import Reward, RewardOptions, Scored
-from ddx.train.grpo import base_folder, read_card
+from ddx.train.grpo import base_folder, start_adapter, start_card
 from ddx.train.rl_config import RLConfig
 from ddx.train.run_folder import write_json
 from ddx.train.sft import shrink
@@ -42,13 +41,13 @@ class Candidate:
 
 def select(config: RLConfig, say: Callable[[str], None] = print) -> Figures:
     """Evaluate every candidate on dev patients, put the best one into `out/adapter`, write `selection.json`."""
-    card = read_card(config.start)
+    card = start_card(config)
     options = replace(config.reward_options(card["k"]), format_reward=0.0, length_penalty=0.0)
-    base = base_folder(config.start, card)
+    base = base_folder(config, card)
     found: dict[int, dict[str, np.ndarray]] = {}
     candidates = _candidates(config)
     for candidate in candidates:
-        found[candidate.step] = dev_scores(base, candidate.adapter, options, config)
+        found[candidate.step] = dev_scores(base, candidate.adapter, options, card, config)
         mean = float(found[candidate.step]["reward"].mean())
         say(f"step {candidate.step}: dev reward {mean:.4f} (n={config.dev_cases // 4 * 4})")
     best = max(candidates, key=lambda c: (found[c.step]["reward"].mean(), -c.step))
@@ -80,12 +79,16 @@ def select(config: RLConfig, say: Callable[[str], None] = print) -> Figures:
     return result
 
 
-def dev_scores(base: str, adapter: Path | None, options: RewardOptions, config: RLConfig) -> dict[str, np.ndarray]:
+def dev_scores(
+    base: str, adapter: Path | None, options: RewardOptions, card: dict[str, Any], config: RLConfig
+) -> dict[str, np.ndarray]:
     """Part of the reward → values [n] of the greedy answers on the dev sample."""
     vocabulary = load_vocabulary()
     sample = draw(config.data, "dev", str(config.dev_cases // 4), vocabulary)
-    reward = Reward(options, LinesFormat(options.k), Matcher(vocabulary))
-    model = Model(TransformersEngine(base, adapter), options.k, None, {"id": "dev", "base": base})
+    form = format_of(card)
+    reward = Reward(options, form, Matcher(vocabulary))
+    engine = TransformersEngine(base, adapter)
+    model = Model(engine, form.k, None, {"id": "dev"}, format=form, max_new_tokens=config.max_completion_tokens)
     keys = [c.key for c in vocabulary]
     scored: list[Scored] = []
     for (_, generation), truth, members in zip(
@@ -102,6 +105,5 @@ def _value(scored: Scored, name: str) -> float:
 
 
 def _candidates(config: RLConfig) -> list[Candidate]:
-    start = config.start / "adapter"
     steps = sorted((int(p.name.rpartition("-")[2]), p) for p in (config.out / "checkpoints").glob("checkpoint-*"))
-    return [Candidate(0, start if start.exists() else None), *(Candidate(step, path) for step, path in steps)]
+    return [Candidate(0, start_adapter(config)), *(Candidate(step, path) for step, path in steps)]
