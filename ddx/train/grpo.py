@@ -6,7 +6,6 @@ proper scoring rule. ONE scalar reward reaches the optimiser; its parts only the
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -21,15 +20,15 @@ from peft import LoraConfig, PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from ddx.engines.base_models import resolve
 from ddx.errors import InputError
 from ddx.model import format_of
-from ddx.provenance import base_of, file_hash, read_model_card, versions
+from ddx.provenance import file_hash, versions
 from ddx.rewards import Reward
 from ddx.train.examples import end_token
 from ddx.train.rl_config import RLConfig
 from ddx.train.rl_prompts import draw_prompts, stage_counts
 from ddx.train.rl_reward import TrainingReward, write_samples
+from ddx.train.rl_start import base_folder, check_device, processes, start_adapter, start_card
 from ddx.train.run_folder import JsonLines, checkpoint_to_resume, write_json
 from ddx.train.sft import LINEAR, shrink
 from ddx.vocabulary import Matcher, load_vocabulary
@@ -108,42 +107,6 @@ def save(model: Any, config: RLConfig, card: dict[str, Any]) -> None:
     write_json(out / "model.json", content)
 
 
-def check_device(config: RLConfig) -> None:
-    """Raise InputError for a recipe that can't run here, in one line that says what would."""
-    gpu = torch.cuda.is_available()
-    if config.device == "gpu" and not gpu:
-        raise InputError("this recipe asks for a GPU (device: gpu) and there is none here; try device=cpu or --dry-run")
-    if config.generation.startswith("vllm") and not gpu:
-        raise InputError(
-            f"generation: {config.generation} needs a CUDA build of vLLM and a GPU: on a CPU, vLLM can't take the "
-            "weights of each step; set generation=transformers"
-        )
-    if config.generation == "vllm-server" and config.vllm_url is None:
-        raise InputError("generation: vllm-server needs vllm_url, the address at which `trl vllm-serve` listens")
-
-
-def start_card(config: RLConfig) -> dict[str, Any]:
-    """The card of the start model, with K as the run will have it. Raises InputError when it is missing."""
-    if config.start is None:
-        card: dict[str, Any] = {"base": config.base, "format": config.format, "k": 3, "think": config.think}
-    elif (config.start / "model.json").exists():
-        card = dict(read_model_card(config.start))
-    else:
-        raise InputError(f"{config.start}: no model.json; `start` must be a model folder, such as that of a warm start")
-    return {**card, "k": config.reward_options(card["k"]).k}
-
-
-def base_folder(config: RLConfig, card: dict[str, Any]) -> str:
-    """The base of the start model as `from_pretrained` takes it."""
-    return resolve(base_of(config.start, card) if config.start is not None else card["base"])
-
-
-def start_adapter(config: RLConfig) -> Path | None:
-    """The adapter of the start model, None when it has none."""
-    adapter = config.start / "adapter" if config.start is not None else None
-    return adapter if adapter is not None and adapter.exists() else None
-
-
 def _model(config: RLConfig, base: str) -> tuple[Any, LoraConfig | None]:
     """(model, LoRA to put on it): a start with an adapter goes on with that, any other gets a fresh one."""
     on_gpu = torch.cuda.is_available() and config.device != "cpu"
@@ -163,16 +126,6 @@ def _model(config: RLConfig, base: str) -> tuple[Any, LoraConfig | None]:
     return model, LoraConfig(
         r=config.lora_r, lora_alpha=config.lora_alpha, lora_dropout=0.0, target_modules=LINEAR, task_type="CAUSAL_LM"
     )
-
-
-def processes() -> int:
-    """Processes of the run, as torchrun or accelerate launched it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def rank() -> int:
-    """Which of them this is; 0 writes the run folder."""
-    return int(os.environ.get("RANK", "0"))
 
 
 def _arguments(config: RLConfig) -> GRPOConfig:
@@ -273,9 +226,3 @@ class StopOnInterrupt(TrainerCallback):
             raise KeyboardInterrupt
         self.asked = True
         self.say("stopping after this step; the checkpoint takes --resume (Ctrl-C again: stop at once)")
-
-
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The rows of `metrics.jsonl`, one a step; where a resumed run repeated a step, its later row."""
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return list({row["step"]: row for row in rows if "ddx/reward" in row}.values())

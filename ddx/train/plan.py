@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from ddx.errors import InputError
-from ddx.train.grpo import base_folder, processes, start_card
 from ddx.train.rl_config import RLConfig
+from ddx.train.rl_start import base_folder, processes, start_card
 from ddx.vocabulary import load_vocabulary
 
 _GB = 1e9

@@ -10,7 +10,6 @@ import pandas as pd
 
 from ddx.differential import NOTICE
 from ddx.files import write_text
-from ddx.train.grpo import read_metrics
 
 _PANELS = {
     "reward": "mean reward",
@@ -42,6 +41,12 @@ def write_report(folder: Path) -> None:
     chosen = folder / "selection.json"
     selection = json.loads(chosen.read_text(encoding="utf-8")) if chosen.exists() else None
     write_text(folder / "RUN.md", "\n".join(_lines(folder, config, table, selection)) + "\n")
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The rows of `metrics.jsonl`, one a step; where a resumed run repeated a step, its later row."""
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return list({row["step"]: row for row in rows if "ddx/reward" in row}.values())
 
 
 def _picture(table: pd.DataFrame) -> str:

@@ -45,12 +45,14 @@ def _tabular(config: TabularConfig, say: Say) -> Path:
 
 def _reinforce(config: RLConfig, resume: bool, say: Say) -> Path:
     """Fetch, prepare and warm up what is missing; train; choose on dev patients; calibrate; evaluate; report."""
+    from ddx.train.rl_start import check_device, rank
+
+    check_device(config)  # before trl is imported, which takes a while
+    _ready(config, say)
     from ddx.train import grpo, rl_report, selection
 
-    grpo.check_device(config)
-    _ready(config, say)
     folder = grpo.train(config, resume, say)
-    if grpo.rank() != 0:
+    if rank() != 0:
         return folder
     selection.select(config, say)
     rl_report.write_report(folder)

@@ -21,8 +21,8 @@ from ddx.evaluation.sample import draw
 from ddx.metrics.aggregate import mean_interval, paired_difference
 from ddx.model import Model, format_of
 from ddx.rewards import Reward, RewardOptions, Scored
-from ddx.train.grpo import base_folder, start_adapter, start_card
 from ddx.train.rl_config import RLConfig
+from ddx.train.rl_start import base_folder, start_adapter, start_card
 from ddx.train.run_folder import write_json
 from ddx.train.sft import shrink
 from ddx.vocabulary import Matcher, load_vocabulary
