@@ -1,0 +1,41 @@
+"""Patients and a tiny language model that the training tests share."""
+
+from __future__ import annotations
+
+import gzip
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ddx.cli.main import app
+
+# Enough to write lists that can be read, in seconds.
+TINY_NANO = [
+    "layers=2", "width=64", "heads=2", "vocabulary=700", "patients=1200", "k=2", "narrative_share=0", "compile=false",
+    "answer_weight=4", "learning_rate=0.006", "points={full: 1}", "tokens_per_batch=1024", "save_steps=40",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tiny_data(ddxplus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1,800 real DDXPlus patients, prepared."""
+    folder = tmp_path_factory.mktemp("ddxplus")
+    with gzip.open(ddxplus_folder / "patients_other_splits.csv.gz", "rt", encoding="utf-8") as handle:
+        (folder / "patients.csv").write_text("".join(islice(handle, 1800)), encoding="utf-8")
+    result = CliRunner().invoke(app, ["data", "prepare", "--source", str(folder), "-o", str(folder / "out")])
+    assert result.exit_code == 0, result.output
+    return folder / "out"
+
+
+@pytest.fixture(scope="session")
+def tiny_nano(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a nano base of two layers, trained on them."""
+    folder = tmp_path_factory.mktemp("nano")
+    config = folder / "c.yaml"
+    config.write_text("method: nano\n")
+    arguments = ["train", str(config), *TINY_NANO, f"data={tiny_data}", f"out={folder}/whole"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    return folder / "whole"
