@@ -28,7 +28,7 @@ from ddx.train.examples import end_token
 from ddx.train.rl_config import RLConfig
 from ddx.train.rl_prompts import draw_prompts, stage_counts
 from ddx.train.rl_reward import TrainingReward, write_samples
-from ddx.train.rl_start import base_folder, check_device, processes, start_adapter, start_card
+from ddx.train.rl_start import base_folder, check_possible, processes, start_adapter, start_card
 from ddx.train.run_folder import JsonLines, checkpoint_to_resume, write_json
 from ddx.train.sft import LINEAR, shrink
 from ddx.vocabulary import Matcher, load_vocabulary
@@ -42,7 +42,7 @@ def train(config: RLConfig, resume: bool = False, say: Say = print) -> Path:
 
     Raises InputError when the start, the data or a checkpoint to resume from is missing, or a GPU that was asked for.
     """
-    check_device(config)
+    check_possible(config)
     checkpoint = checkpoint_to_resume(config.out, resume)
     card = start_card(config)
     options = config.reward_options(card["k"])

@@ -84,7 +84,7 @@ class RLConfig(BaseModel):
     dev_cases: int = Field(400, ge=4, description="dev cases on which the best checkpoint is chosen")
     calibration_cases: int = Field(250, ge=0, description="patients a stage for the calibrator after training; 0: none")
     evaluate: str = Field("standard", description="test sample after training: standard, release, a number; none")
-    report_to: Literal["none", "tensorboard", "wandb"] = "none"
+    report_to: Literal["none", "tensorboard", "wandb"] = "tensorboard"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

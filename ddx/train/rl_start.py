@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ddx.provenance import base_of, read_model_card
 from ddx.train.rl_config import RLConfig
 
 
-def check_device(config: RLConfig) -> None:
+def check_possible(config: RLConfig) -> None:
     """Raise InputError for a recipe that can't run here, in one line that says what would."""
     gpu = torch.cuda.is_available()
     if config.device == "gpu" and not gpu:
@@ -23,6 +24,10 @@ def check_device(config: RLConfig) -> None:
         raise InputError(
             f"generation: {config.generation} needs a CUDA build of vLLM and a GPU: on a CPU, vLLM can't take the "
             "weights of each step; set generation=transformers"
+        )
+    if importlib.util.find_spec(config.report_to) is None and config.report_to != "none":
+        raise InputError(
+            f"report_to: the package {config.report_to} is not installed; install it, or set report_to=none"
         )
     if config.generation == "vllm-server" and config.vllm_url is None:
         raise InputError("generation: vllm-server needs vllm_url, the address at which `trl vllm-serve` listens")

@@ -45,9 +45,9 @@ def _tabular(config: TabularConfig, say: Say) -> Path:
 
 def _reinforce(config: RLConfig, resume: bool, say: Say) -> Path:
     """Fetch, prepare and warm up what is missing; train; choose on dev patients; calibrate; evaluate; report."""
-    from ddx.train.rl_start import check_device, rank
+    from ddx.train.rl_start import check_possible, rank
 
-    check_device(config)  # before trl is imported, which takes a while
+    check_possible(config)  # before trl is imported, which takes a while
     _ready(config, say)
     from ddx.train import grpo, rl_report, selection
 

@@ -96,7 +96,8 @@ def test_two_processes_share_a_step(tiny_nano: Path, tiny_data: Path, tmp_path: 
     out = tmp_path / "two"
     command = [
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517",
-        str(Path(sys.executable).parent / "ddx"), "train", str(recipe(tmp_path, tiny_nano, tiny_data)), *SMALL, f"out={out}", "steps=2",
+        str(Path(sys.executable).parent / "ddx"), "train", str(recipe(tmp_path, tiny_nano, tiny_data)),
+        *SMALL, f"out={out}", "steps=2",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr[-2000:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,13 +122,15 @@ def test_a_bad_recipe_is_refused_in_one_line(tmp_path: Path, overrides: list[str
     assert not (tmp_path / "out").exists()
 
 
-def test_a_gpu_recipe_or_missing_data_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+def test_what_a_recipe_lacks_is_said_before_anything_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = tmp_path / "r.yaml"
     start = tmp_path / "start"
     start.mkdir()
     (start / "model.json").write_text('{"id": "x", "base": "./base", "format": "lines", "k": 3}')
     recipe.write_text(f"method: rl\nstart: {start}\nout: {tmp_path}/out\n")
-    for override, reason in (("device=gpu", "there is none here"), (f"data={tmp_path}/no", "ddx data prepare")):
+    monkeypatch.setitem(sys.modules, "wandb", None)  # as if it were not installed
+    wandb = ("report_to=wandb", "wandb is not installed")
+    for override, reason in (("device=gpu", "there is none here"), wandb, (f"data={tmp_path}/no", "ddx data prepare")):
         result = CliRunner().invoke(app, ["train", str(recipe), override])
         assert result.exit_code == 2
         assert reason in result.stderr
