@@ -121,6 +121,7 @@ def train(config: NanoConfig, resume: bool = False, say: Callable[[str], None] =
     )  # fmt: skip
     trainer.train(resume_from_checkpoint=checkpoint)
     if first:
+        model.config.use_cache = True  # the trainer turns it off
         model.save_pretrained(base)
         card = {"base": "./base", "format": config.format, "k": config.k, "semantics": "pathology"}
         write_json(config.out / "model.json", {"id": config.out.name, **card})
