@@ -95,6 +95,7 @@ class NanoConfig(BaseModel):
         description="where in the interview a presentation is taken: weights",
     )  # fmt: skip
     narrative_share: float = Field(0.25, ge=0, le=1)
+    single_share: float = Field(0.0, ge=0, le=1, description="texts that ask for one diagnosis instead of k")
     vocabulary: int = Field(3000, ge=300, le=65536, description="tokens of the tokenizer, the 256 bytes included")
     tokenizer_texts: int = Field(20000, ge=1, description="texts that the tokenizer is fitted on")
     layers: int = Field(6, ge=1)

@@ -46,7 +46,7 @@ def chats(config: NanoConfig, teacher: Tabular) -> list[Chat]:
     Raises InputError when there are fewer patients than the config asks for.
     """
     rng = random.Random(config.seed)
-    format_ = LinesFormat(config.k)
+    lists, single = LinesFormat(config.k), LinesFormat(1)
     names = [condition.short for condition in load_vocabulary()]
     patients = load_split(config.data, "train")
     if len(patients) < config.patients:
@@ -56,7 +56,8 @@ def chats(config: NanoConfig, teacher: Tabular) -> list[Chat]:
     for patient, register, cases, targets in presentations(drawn, config, teacher, rng):
         for case, target in zip(cases, targets, strict=True):
             text = render(case, register, wording_seed(patient) + config.seed)
-            listed = [(names[i], q) for i, q in zip(target.listed, target.confidence, strict=True)]
+            format_ = single if rng.random() < config.single_share else lists
+            listed = [(names[i], q) for i, q in zip(target.listed, target.confidence, strict=True)][: format_.k]
             answer = {"role": "assistant", "content": format_.render(listed)}
             found.append([*messages(text, format_.instructions()), answer])
     rng.shuffle(found)
