@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,8 +35,7 @@ def evaluate(
     from ddx.errors import InputError
     from ddx.evaluation.evaluate import Plan
     from ddx.evaluation.evaluate import evaluate as run
-    from ddx.evaluation.markdown import to_markdown
-    from ddx.files import write_text
+    from ddx.evaluation.files import write_evaluation
 
     if split not in SPLITS or split == "train":
         raise InputError(f"--split: {split!r} is not one of {', '.join(s for s in SPLITS if s != 'train')}")
@@ -59,11 +57,6 @@ def evaluate(
             progress.advance(tasks[what], more)
 
         result, records = run(loaded, base, plan, on_done)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-    write_text(out.with_suffix(".completions.jsonl"), lines)
-    write_text(out, json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
-    table = to_markdown(result)
-    write_text(out.with_suffix(".md"), table)
+    table = write_evaluation(out, result, records)
     typer.echo(table)
     typer.echo(out, err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,24 @@ def get(name: Annotated[str, typer.Argument(help="smollm2-135m")]) -> None:
         )
     folder = fetch(name, say=lambda line: typer.echo(line, err=True))
     typer.echo(folder)
+
+
+@app.command("merge")
+def merge(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
+    model: Annotated[str | None, typer.Option("--model", "-m", help="A model folder, if not the shipped one.")] = None,
+    dtype: Annotated[str, typer.Option("--dtype", help="float32, or bfloat16 for half the size.")] = "float32",
+) -> None:
+    """Write a model's base and adapter as one folder of weights, for servers such as vLLM."""
+    from ddx.engines.merging import merge as run
+    from ddx.errors import InputError
+    from ddx.provenance import base_of, read_model_card, shipped_folder
+
+    folder = shipped_folder() if model is None else Path(model)
+    if not (folder / "model.json").exists():
+        raise InputError(f"{folder}: no model.json here; give a folder that `ddx train` wrote")
+    adapter = folder / "adapter"
+    typer.echo(run(base_of(folder, read_model_card(folder)), adapter if adapter.exists() else None, out, dtype))
 
 
 @app.command("list")

@@ -40,7 +40,8 @@ def train(config: RLConfig, resume: bool = False, say: Say = print) -> Path:
     """Train, and return the run folder: `checkpoints/`, `config.json`, `metrics.jsonl`, `samples.jsonl`, and the
     last adapter as a model folder (`model.json`, `adapter/`) that `ddx.train.selection` may replace by a better one.
 
-    Raises InputError when the start, the data or a checkpoint to resume from is missing, or a GPU that was asked for.
+    Raises InputError when the start, the data or a checkpoint to resume from is missing, or a GPU that was asked for;
+    KeyboardInterrupt after a first Ctrl-C, when the checkpoint is saved.
     """
     check_possible(config)
     checkpoint = checkpoint_to_resume(config.out, resume)
@@ -83,6 +84,9 @@ def train(config: RLConfig, resume: bool = False, say: Say = print) -> Path:
     trainer.remove_callback(PrinterCallback)  # its line a step is in metrics.jsonl
     trainer.generation_config.eos_token_id = end
     trainer.train(resume_from_checkpoint=checkpoint)
+    if trainer.state.global_step < config.steps:
+        say(f"stopped after step {trainer.state.global_step:,} of {config.steps:,}; go on with --resume")
+        raise KeyboardInterrupt
     if trainer.is_world_process_zero():
         save(trainer.model, config, card)
     return config.out

@@ -1,4 +1,5 @@
-"""What a reinforcement-learning run leaves for a reader: metrics as Parquet, a picture, and RUN.md."""
+"""What a reinforcement-learning run leaves for a reader: metrics as Parquet, a picture, RUN.md, and a draft of
+a model card."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ _ROWS = {
 
 
 def write_report(folder: Path) -> None:
-    """Write `metrics.parquet`, `steps.svg` and `RUN.md` into a run folder, from what it holds."""
+    """Write `metrics.parquet`, `steps.svg`, `RUN.md` and `CARD.md` into a run folder, from what it holds."""
     table = pd.DataFrame(read_metrics(folder)).sort_values("step")
     partial = folder / "metrics.partial"
     table.to_parquet(partial, index=False)
@@ -41,6 +42,7 @@ def write_report(folder: Path) -> None:
     chosen = folder / "selection.json"
     selection = json.loads(chosen.read_text(encoding="utf-8")) if chosen.exists() else None
     write_text(folder / "RUN.md", "\n".join(_lines(folder, config, table, selection)) + "\n")
+    write_text(folder / "CARD.md", "\n".join(_card(folder, config)) + "\n")
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
@@ -108,6 +110,27 @@ def _lines(folder: Path, config: dict[str, Any], table: pd.DataFrame, selection:
         "step, `samples.jsonl` some completions with what they scored.",
     ]  # fmt: skip
     return lines
+
+
+def _card(folder: Path, config: dict[str, Any]) -> list[str]:
+    """A draft: what can be known from the run. A person adds intended use, limits and what the figures mean."""
+    model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    tables = folder / "evaluation.md"
+    return [
+        f"# {folder.name} (draft of a model card)", "", NOTICE, "",
+        "| | |", "|---|---|",
+        f"| base | {model['base']} |",
+        f"| start | {config['start'] or config['base']} |",
+        f"| format | `{model['format']}`, K = {model['k']} |",
+        f"| confidence | `{config['meaning']}` |",
+        f"| trained by | {config['objective']} (GRPO), {config['steps']:,} steps of {config['completions_per_step']} "
+        f"completions, {config['prompts']:,} DDXPlus training patients of the project's own split |",
+        f"| chosen on | {config['dev_cases']} dev cases, see `RUN.md` |",
+        "", "## Figures", "",
+        tables.read_text(encoding="utf-8").strip() if tables.exists() else "No evaluation was made.",
+        "", "## To be written by a person", "",
+        "Intended use; who should not use it; what was not measured; which failures were read one by one.",
+    ]  # fmt: skip
 
 
 def _selection(selection: dict[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from ddx.engines.base_models import resolve
 from ddx.errors import InputError
 from ddx.provenance import base_of, read_model_card
 from ddx.train.rl_config import RLConfig
+from ddx.vocabulary import load_vocabulary
 
 
 def check_possible(config: RLConfig) -> None:
@@ -34,14 +35,17 @@ def check_possible(config: RLConfig) -> None:
 
 
 def start_card(config: RLConfig) -> dict[str, Any]:
-    """The card of the start model, with K as the run will have it. Raises InputError when it is missing."""
+    """The card of the start model, with K as the run will have it. Raises InputError for none, or K too large."""
     if config.start is None:
         card: dict[str, Any] = {"base": config.base, "format": config.format, "k": 3, "think": config.think}
     elif (config.start / "model.json").exists():
         card = dict(read_model_card(config.start))
     else:
         raise InputError(f"{config.start}: no model.json; `start` must be a model folder, such as that of a warm start")
-    return {**card, "k": config.reward_options(card["k"]).k}
+    k = config.reward_options(card["k"]).k
+    if k > (size := len(load_vocabulary())):
+        raise InputError(f"k is {k}, but the vocabulary has {size} conditions; lower k")
+    return {**card, "k": k}
 
 
 def base_folder(config: RLConfig, card: dict[str, Any]) -> str:

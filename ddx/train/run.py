@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,8 +54,8 @@ def _reinforce(config: RLConfig, resume: bool, say: Say) -> Path:
     if rank() != 0:
         return folder
     selection.select(config, say)
-    rl_report.write_report(folder)
     _finish(config, folder, say)
+    rl_report.write_report(folder)
     return folder
 
 
@@ -97,7 +96,7 @@ def _finish(config: RLConfig, folder: Path, say: Say) -> None:
         return
     from ddx.evaluation.calibrate import calibrate
     from ddx.evaluation.evaluate import Plan, evaluate
-    from ddx.evaluation.markdown import to_markdown
+    from ddx.evaluation.files import write_evaluation
     from ddx.model import load_model
 
     if config.calibration_cases:
@@ -108,7 +107,4 @@ def _finish(config: RLConfig, folder: Path, say: Say) -> None:
         say(f"evaluating on test patients ({config.evaluate})")
         plan = Plan(config.data, "test", config.evaluate, None, 0, None)
         result, records = evaluate(load_model(str(folder)), None, plan, lambda *_: None)
-        lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-        write_text(folder / "evaluation.completions.jsonl", lines)
-        write_text(folder / "evaluation.json", json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
-        write_text(folder / "evaluation.md", to_markdown(result))
+        write_evaluation(folder / "evaluation.json", result, records)

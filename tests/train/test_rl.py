@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,9 +51,10 @@ def whole(tiny_nano: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFac
 
 def test_a_run_leaves_a_model_and_a_report(whole: Path) -> None:
     found = load_model(str(whole)).predict(Case("1", age=61, sex="M", text="Chest pain; cough."))
-    assert found.status in ("ok", "repaired")
+    assert found.diagnoses and found.model["base"] == str(whole / "base")
     report = (whole / "RUN.md").read_text(encoding="utf-8")
     assert "rlcr-multi with K = 2" in report and "chosen − start" in report
+    assert "rlcr-multi (GRPO), 4 steps" in (whole / "CARD.md").read_text(encoding="utf-8")
     config = json.loads((whole / "config.json").read_text())
     assert {"versions", "data_sha256", "start_adapter_sha256", "prompts"} <= set(config)
     assert (whole / "steps.svg").read_text().startswith("<svg")
@@ -103,3 +105,22 @@ def test_two_processes_share_a_step(tiny_nano: Path, tiny_data: Path, tmp_path: 
     assert done.returncode == 0, done.stderr[-2000:]
     assert list(metrics(out).index) == [1, 2]
     assert (out / "RUN.md").exists()
+
+
+def test_an_interrupt_saves_what_was_learned(tiny_nano: Path, tiny_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "stopped"
+    path = recipe(tmp_path, tiny_nano, tiny_data)
+    command = [
+        str(Path(sys.executable).parent / "ddx"), "train", str(path), *SMALL, f"out={out}", "steps=100",
+        "save_steps=500", "samples_every=1",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("step 2 "):
+            process.send_signal(signal.SIGINT)
+            break
+    said = process.stderr.read()
+    assert process.wait(timeout=120) == 130, said
+    assert "go on with --resume" in said
+    assert [p.name for p in (out / "checkpoints").glob("checkpoint-*")] in (["checkpoint-2"], ["checkpoint-3"])

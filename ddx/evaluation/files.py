@@ -1,0 +1,22 @@
+"""The files of an evaluation: the JSON, the same as tables, and what the model wrote for each case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ddx.evaluation.markdown import to_markdown
+from ddx.files import write_text
+
+
+def write_evaluation(out: Path, result: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> str:
+    """Write OUT (.json) and, beside it, .md and .completions.jsonl; returns the tables."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    write_text(out.with_suffix(".completions.jsonl"), lines)
+    write_text(out, json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
+    table = to_markdown(result)
+    write_text(out.with_suffix(".md"), table)
+    return table
