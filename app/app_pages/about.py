@@ -6,7 +6,9 @@ from typing import Any
 import streamlit as st
 
 from app.parts import engine
+from app.parts.evaluation import load_evaluation
 from ddx.data.demo import demo_cases
+from ddx.errors import InputError
 from ddx.provenance import file_hash, read_model_card, versions
 from ddx.vocabulary import load_vocabulary
 
@@ -17,8 +19,7 @@ medical device**: no regulator has assessed it, and no decision about a patient 
 """
 LIMITS = """
 - **{conditions} conditions.** Everything else can only appear as “something else”. A rare or unlisted
-  condition will never be named, and the model seldom says that it is lost: on 168 published cases of other
-  conditions it gave its first diagnosis 91 % on average, and “something else” 3 %.
+  condition will never be named{measured}.
 - **Synthetic training data.** The model learned from DDXPlus, patients drawn from a knowledge base, not
   from records of real people. The confidences are calibrated on such patients; on real ones they have not
   been measured.
@@ -51,7 +52,7 @@ def page() -> None:
         st.subheader("Intended use", anchor=False)
         st.markdown(INTENDED)
         st.subheader("Limits", anchor=False)
-        st.markdown(LIMITS.format(conditions=len(load_vocabulary())))
+        st.markdown(LIMITS.format(conditions=len(load_vocabulary()), measured=_on_other_conditions()))
         st.subheader("Sources and licences", anchor=False)
         st.markdown(SOURCES.format(examples=len(demo_cases())))
     with right:
@@ -63,6 +64,19 @@ def page() -> None:
             st.html(_facts(_model()))
         st.subheader("Versions", anchor=False)
         st.html(_facts(list(versions().items())))
+
+
+def _on_other_conditions() -> str:
+    """What the model claimed on published cases outside its vocabulary; nothing when that was not measured."""
+    try:
+        found = load_evaluation()["outside"]["model"]["out_of_vocabulary"]
+    except (InputError, KeyError):
+        return ""
+    first, other = found["confidence_first"], found["something_else"]
+    return (
+        f": on {first['n']} published cases of other conditions the model gave its first diagnosis "
+        f"{100 * first['value']:.0f} % on average, and “something else” {100 * other['value']:.0f} %"
+    )
 
 
 def _model() -> list[tuple[str, Any]]:
