@@ -126,7 +126,10 @@ def _model(config: RLConfig, base: str) -> tuple[Any, LoraConfig | None]:
             model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
         return model, None
     if adapter:
-        return PeftModel.from_pretrained(model, str(adapter), is_trainable=True), None
+        going_on = PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
+        # a shipped adapter names its base in words; at every save peft would look for that name on the hub
+        going_on.peft_config["default"].base_model_name_or_path = base
+        return going_on, None
     return model, LoraConfig(
         r=config.lora_r, lora_alpha=config.lora_alpha, lora_dropout=0.0, target_modules=LINEAR, task_type="CAUSAL_LM"
     )
