@@ -64,7 +64,7 @@ def _options(
 # Commands. Modules under ddx/cli import only typer and the ground at the top; whatever is heavy (torch,
 # transformers, pyarrow, ddx.model, …) is imported inside the command's function, to keep `ddx --help` fast.
 # ---------------------------------------------------------------------------------------------------------
-from ddx.cli import calibrate, data, models, predict, reward, score, train  # noqa: E402
+from ddx.cli import calibrate, data, models, predict, reward, score, train, verify  # noqa: E402
 from ddx.cli import eval as evaluation  # noqa: E402
 
 app.command("predict")(predict.predict)
@@ -75,3 +75,4 @@ app.command("train")(train.train)
 app.command("calibrate")(calibrate.calibrate)
 app.command("eval")(evaluation.evaluate)
 app.command("reward")(reward.reward)
+app.command("verify")(verify.verify)

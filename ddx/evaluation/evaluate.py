@@ -64,7 +64,7 @@ def evaluate(model: Model, base: Model | None, plan: Plan, on_done: OnDone) -> t
     cost = {
         "tokens": np.array([d.tokens for d in lists], dtype=float),
         "prompt_tokens": np.array([d.prompt_tokens for d in lists], dtype=float),
-        "seconds": np.array([d.seconds for d in lists]),
+        "seconds": np.array([round(d.seconds, 4) for d in lists]),  # as the records keep them
     }
     result: dict[str, Any] = {
         "protocol": PROTOCOL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,11 +13,16 @@ from ddx.files import write_text
 
 
 def write_evaluation(out: Path, result: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> str:
-    """Write OUT (.json) and, beside it, .md and .completions.jsonl; returns the tables."""
+    """Write OUT (.json) and, beside it, .md and .completions.jsonl; returns the tables.
+
+    The JSON carries the SHA-256 of the completions, for `ddx verify`.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     write_text(out.with_suffix(".completions.jsonl"), lines)
-    write_text(out, json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
+    digest = hashlib.sha256(lines.encode("utf-8")).hexdigest()
+    content = {**result, "completions_sha256": digest}
+    write_text(out, json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
     table = to_markdown(result)
     write_text(out.with_suffix(".md"), table)
     return table
