@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -28,3 +31,18 @@ def ddxplus_folder() -> Path:
     if not folder.is_dir():
         pytest.skip("no DDXPlus: set DDX_DATA to the folder that holds ddxplus/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def some_patients(ddxplus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """The first n rows of a DDXPlus file, prepared: `some_patients(60)` is a folder as `ddx data prepare` writes it."""
+    from ddx.data.prepare import prepare
+
+    def prepared(rows: int) -> Path:
+        folder = tmp_path_factory.mktemp("ddxplus")
+        with gzip.open(ddxplus_folder / "patients_other_splits.csv.gz", "rt", encoding="utf-8") as handle:
+            (folder / "patients.csv").write_text("".join(islice(handle, rows)), encoding="utf-8")
+        prepare(folder, folder / "out")
+        return folder / "out"
+
+    return prepared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -30,7 +30,7 @@ def evaluate(
     text (.completions.jsonl).
     """
     from ddx.cli.loading import load_for_command
-    from ddx.cli.show import bars
+    from ddx.cli.show import bars, ticker
     from ddx.data.splits import SPLITS
     from ddx.errors import InputError
     from ddx.evaluation.evaluate import Plan
@@ -49,14 +49,7 @@ def evaluate(
 
         base = prompted_base(loaded)
     with bars() as progress:
-        tasks: dict[str, Any] = {}
-
-        def on_done(what: str, total: int, more: int) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total)
-            progress.advance(tasks[what], more)
-
-        result, records = run(loaded, base, plan, on_done)
+        result, records = run(loaded, base, plan, ticker(progress))
     table = write_evaluation(out, result, records)
     typer.echo(table)
     typer.echo(out, err=True)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from ddx.differential import NOTICE, Differential
 
-__all__ = ["bars", "print_differential", "stderr_console"]
+__all__ = ["bars", "print_differential", "stderr_console", "ticker"]
 
 _BAR = 20  # characters for a confidence of 1
 
@@ -26,6 +27,18 @@ def bars() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = stderr_console()
     return Progress(*columns, console=console, disable=console.quiet)
+
+
+def ticker(progress: Progress) -> Callable[[str, int, int], None]:
+    """`on_done(what, total, more)` for a bar for each thing that is counted."""
+    tasks: dict[str, TaskID] = {}
+
+    def on_done(what: str, total: int, more: int) -> None:
+        if what not in tasks:
+            tasks[what] = progress.add_task(what, total=total)
+        progress.advance(tasks[what], more)
+
+    return on_done
 
 
 def print_differential(differential: Differential, console: Console | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,19 +18,12 @@ def verify(
     Exit status 0: all the same; 1: something differs.
     """
     from ddx.cli.loading import load_for_command
-    from ddx.cli.show import bars
+    from ddx.cli.show import bars, ticker
     from ddx.evaluation.verify import verify as run
 
     loaded = load_for_command(model)
     with bars() as progress:
-        tasks: dict[str, Any] = {}
-
-        def on_done(what: str, total: int, more: int) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total)
-            progress.advance(tasks[what], more)
-
-        verdict = run(report, loaded, data, on_done)
+        verdict = run(report, loaded, data, ticker(progress))
     for line in verdict.differing:
         typer.echo(f"differs: {line}")
     if verdict.differing:

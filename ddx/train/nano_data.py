@@ -56,7 +56,7 @@ def chats(config: NanoConfig, teacher: Tabular) -> list[Chat]:
     for patient, register, cases, targets in presentations(drawn, config, teacher, rng):
         for case, target in zip(cases, targets, strict=True):
             text = render(case, register, wording_seed(patient) + config.seed)
-            format_ = single if rng.random() < config.single_share else lists
+            format_ = single if config.single_share and rng.random() < config.single_share else lists
             listed = [(names[i], q) for i, q in zip(target.listed, target.confidence, strict=True)][: format_.k]
             answer = {"role": "assistant", "content": format_.render(listed)}
             found.append([*messages(text, format_.instructions()), answer])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def data(ddxplus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("ddxplus")
-    with gzip.open(ddxplus_folder / "patients_other_splits.csv.gz", "rt", encoding="utf-8") as handle:
-        (folder / "patients.csv").write_text("".join(islice(handle, 400)), encoding="utf-8")
-    result = CliRunner().invoke(app, ["data", "prepare", "--source", str(folder), "-o", str(folder / "out")])
-    assert result.exit_code == 0, result.output
-    return folder / "out"
+def data(some_patients: Callable[[int], Path]) -> Path:
+    return some_patients(400)
 
 
 @pytest.fixture(scope="module")

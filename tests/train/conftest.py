@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,9 @@ TINY_NANO = [
 
 
 @pytest.fixture(scope="session")
-def tiny_data(ddxplus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_data(some_patients: Callable[[int], Path]) -> Path:
     """1,800 real DDXPlus patients, prepared."""
-    folder = tmp_path_factory.mktemp("ddxplus")
-    with gzip.open(ddxplus_folder / "patients_other_splits.csv.gz", "rt", encoding="utf-8") as handle:
-        (folder / "patients.csv").write_text("".join(islice(handle, 1800)), encoding="utf-8")
-    result = CliRunner().invoke(app, ["data", "prepare", "--source", str(folder), "-o", str(folder / "out")])
-    assert result.exit_code == 0, result.output
-    return folder / "out"
+    return some_patients(1800)
 
 
 @pytest.fixture(scope="session")

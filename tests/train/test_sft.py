@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,15 +24,8 @@ SMALL = ["patients=6", "cuts=4", "teaching=null", "compile=false", "packs_per_st
 
 
 @pytest.fixture(scope="module")
-def prepared(ddxplus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import gzip
-
-    folder = tmp_path_factory.mktemp("ddxplus")
-    with gzip.open(ddxplus_folder / "patients_other_splits.csv.gz", "rt", encoding="utf-8") as handle:
-        (folder / "patients.csv").write_text("".join(islice(handle, 60)), encoding="utf-8")
-    result = CliRunner().invoke(app, ["data", "prepare", "--source", str(folder), "-o", str(folder / "out")])
-    assert result.exit_code == 0, result.output
-    return folder / "out"
+def prepared(some_patients: Callable[[int], Path]) -> Path:
+    return some_patients(60)
 
 
 def train(tmp_path: Path, data: Path, out: Path, *more: str) -> None:
