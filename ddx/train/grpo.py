@@ -78,7 +78,7 @@ def train(config: RLConfig, resume: bool = False, say: Say = print) -> Path:
             JsonLines(config.out / "metrics.jsonl"),
             Samples(config.out / "samples.jsonl", scorer, config.samples_every),
             Progress(say, config.samples_every),
-            StopOnInterrupt(say),
+            StopOnInterrupt(),
         ],
     )
     trainer.remove_callback(PrinterCallback)  # its line a step is in metrics.jsonl
@@ -212,8 +212,7 @@ class Progress(TrainerCallback):
 class StopOnInterrupt(TrainerCallback):
     """Ctrl-C saves a checkpoint and ends the run after the step; a second one ends it at once."""
 
-    def __init__(self, say: Say) -> None:
-        self.say, self.asked = say, False
+    asked = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Called by the trainer."""
@@ -232,4 +231,5 @@ class StopOnInterrupt(TrainerCallback):
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        self.say("stopping after this step; the checkpoint takes --resume (Ctrl-C again: stop at once)")
+        # not `say`: the signal may arrive while that writes, and a stream can't be entered twice
+        os.write(2, b"stopping after this step (Ctrl-C again: at once)\n")
