@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ddx.engines.local import TransformersEngine
+from ddx.engines.merging import merge
 from ddx.evaluation.sample import draw
 from ddx.metrics.aggregate import mean_interval, paired_difference
 from ddx.model import Model, format_of
@@ -33,21 +34,21 @@ PARTS = ("reward", "coverage", "distinct", "unique", "brier", "valid")
 
 @dataclass(frozen=True)
 class Candidate:
-    """One set of weights to choose from; `adapter` is None for a start without one."""
+    """One set of weights to choose from: `adapter` on `base`; None for a start, or a full fine-tune, without one."""
 
     step: int
+    base: str
     adapter: Path | None
 
 
 def select(config: RLConfig, say: Callable[[str], None] = print) -> Figures:
-    """Evaluate every candidate on dev patients, put the best one into `out/adapter`, write `selection.json`."""
+    """Evaluate every candidate on dev patients, make the best one the run folder's model, write `selection.json`."""
     card = start_card(config)
     options = replace(config.reward_options(card["k"]), format_reward=0.0, length_penalty=0.0)
-    base = base_folder(config, card)
     found: dict[int, dict[str, np.ndarray]] = {}
-    candidates = _candidates(config)
+    candidates = _candidates(config, base_folder(config, card))
     for candidate in candidates:
-        found[candidate.step] = dev_scores(base, candidate.adapter, options, card, config)
+        found[candidate.step] = dev_scores(candidate, options, card, config)
         mean = float(found[candidate.step]["reward"].mean())
         say(f"step {candidate.step}: dev reward {mean:.4f} (n={config.dev_cases // 4 * 4})")
     best = max(candidates, key=lambda c: (found[c.step]["reward"].mean(), -c.step))
@@ -67,27 +68,34 @@ def select(config: RLConfig, say: Callable[[str], None] = print) -> Figures:
             name: paired_difference(found[candidates[-1].step][name], start[name]).to_dict() for name in PARTS
         },
     }
-    if best.adapter is not None and not config.full_finetune:
-        shutil.rmtree(config.out / "adapter", ignore_errors=True)
-        (config.out / "adapter").mkdir()
-        for name in ("adapter_config.json", "adapter_model.safetensors"):
-            shutil.copyfile(best.adapter / name, config.out / "adapter" / name)
-        shrink(config.out / "adapter", card["base"])
-    elif best.adapter is None:  # the start, which has no adapter, was best
-        shutil.rmtree(config.out / "adapter", ignore_errors=True)
+    _keep(best, config, card["base"])
     write_json(config.out / "selection.json", result)
     return result
 
 
+def _keep(best: Candidate, config: RLConfig, base: str) -> None:
+    """Make the best weights those of the run folder."""
+    if config.full_finetune:
+        shutil.rmtree(config.out / "base", ignore_errors=True)
+        merge(best.base, best.adapter, config.out / "base")
+        return
+    shutil.rmtree(config.out / "adapter", ignore_errors=True)
+    if best.adapter is not None:
+        (config.out / "adapter").mkdir()
+        for name in ("adapter_config.json", "adapter_model.safetensors"):
+            shutil.copyfile(best.adapter / name, config.out / "adapter" / name)
+        shrink(config.out / "adapter", base)
+
+
 def dev_scores(
-    base: str, adapter: Path | None, options: RewardOptions, card: dict[str, Any], config: RLConfig
+    candidate: Candidate, options: RewardOptions, card: dict[str, Any], config: RLConfig
 ) -> dict[str, np.ndarray]:
     """Part of the reward → values [n] of the greedy answers on the dev sample."""
     vocabulary = load_vocabulary()
     sample = draw(config.data, "dev", str(config.dev_cases // 4), vocabulary)
     form = format_of(card)
     reward = Reward(options, form, Matcher(vocabulary))
-    engine = TransformersEngine(base, adapter)
+    engine = TransformersEngine(candidate.base, candidate.adapter)
     model = Model(engine, form.k, None, {"id": "dev"}, format=form, max_new_tokens=config.max_completion_tokens)
     keys = [c.key for c in vocabulary]
     scored: list[Scored] = []
@@ -104,6 +112,8 @@ def _value(scored: Scored, name: str) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _candidates(config: RLConfig) -> list[Candidate]:
+def _candidates(config: RLConfig, base: str) -> list[Candidate]:
     steps = sorted((int(p.name.rpartition("-")[2]), p) for p in (config.out / "checkpoints").glob("checkpoint-*"))
-    return [Candidate(0, start_adapter(config)), *(Candidate(step, path) for step, path in steps)]
+    whole = config.full_finetune
+    found = [Candidate(step, str(path) if whole else base, None if whole else path) for step, path in steps]
+    return [Candidate(0, base, start_adapter(config)), *found]

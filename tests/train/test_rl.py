@@ -94,6 +94,14 @@ def test_completions_come_from_the_current_weights(tiny_nano: Path, tiny_data: P
     assert tokens.tail(4).mean() < 0.75 * tokens.head(3).mean()
 
 
+def test_all_weights_can_be_trained(tiny_nano: Path, tiny_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "full"
+    train(recipe(tmp_path, tiny_nano, tiny_data), f"out={out}", "steps=2", "full_finetune=true", "learning_rate=0.0001")
+    assert set(json.loads((out / "selection.json").read_text())["dev"]) == {"0", "2"}
+    assert not (out / "adapter").exists()
+    assert load_model(str(out)).predict(Case("1", age=61, sex="M", text="Chest pain; cough.")).raw_text
+
+
 def test_two_processes_share_a_step(tiny_nano: Path, tiny_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "two"
     command = [
