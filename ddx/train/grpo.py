@@ -20,15 +20,15 @@ from peft import LoraConfig, PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from ddx.errors import InputError
 from ddx.model import format_of
 from ddx.provenance import file_hash, versions
 from ddx.rewards import Reward
 from ddx.train.examples import end_token
+from ddx.train.processes import processes
 from ddx.train.rl_config import RLConfig
 from ddx.train.rl_prompts import draw_prompts, stage_counts
 from ddx.train.rl_reward import TrainingReward, write_samples
-from ddx.train.rl_start import base_folder, check_possible, processes, start_adapter, start_card
+from ddx.train.rl_start import base_folder, check_possible, micro_batches, start_adapter, start_card
 from ddx.train.run_folder import JsonLines, checkpoint_to_resume, write_json
 from ddx.train.sft import LINEAR, shrink
 from ddx.vocabulary import Matcher, load_vocabulary
@@ -136,12 +136,7 @@ def _model(config: RLConfig, base: str) -> tuple[Any, LoraConfig | None]:
 
 
 def _arguments(config: RLConfig) -> GRPOConfig:
-    accumulate, rest = divmod(config.completions_per_step, config.micro_batch * processes())
-    if rest or not accumulate:
-        raise InputError(
-            f"completions_per_step {config.completions_per_step} is not a multiple of micro_batch {config.micro_batch} "
-            f"times {processes()} processes"
-        )
+    accumulate = micro_batches(config, processes())
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(config.out / "tensorboard"))
     vllm: dict[str, Any] = {}
     if config.generation != "transformers":

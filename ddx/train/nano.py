@@ -6,7 +6,6 @@ cost. It has read nothing but vignettes of the vocabulary, and knows no other En
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from ddx.evaluation.tabular import Tabular, shipped_tabular
 from ddx.provenance import file_hash, versions
 from ddx.train.config import NanoConfig
 from ddx.train.nano_data import POSITIONS, Text, batches, chats, encode, fit_tokenizer
+from ddx.train.processes import processes, rank
 from ddx.train.run_folder import JsonLines, checkpoint_to_resume, write_json
 
 
@@ -98,7 +98,7 @@ def train(config: NanoConfig, resume: bool = False, say: Callable[[str], None] =
         seed(config.seed)
     teacher = config.teacher or shipped_tabular()
     written = chats(config, Tabular.load(teacher))
-    first = int(os.environ.get("RANK", "0")) == 0  # under torchrun, one process writes the run folder
+    first = rank() == 0  # under torchrun, one process writes the run folder
     base = config.out / "base"
     if checkpoint:
         tokenizer = AutoTokenizer.from_pretrained(str(base))
@@ -170,9 +170,9 @@ def _model(config: NanoConfig, tokenizer: Any) -> LlamaForCausalLM:
 
 
 def _arguments(config: NanoConfig, steps: int) -> TrainingArguments:
-    accumulated, rest = divmod(config.batches_per_step, int(os.environ.get("WORLD_SIZE", "1")))
+    accumulated, rest = divmod(config.batches_per_step, processes())
     if rest:
-        raise InputError(f"batches_per_step {config.batches_per_step} can't be shared by {os.environ['WORLD_SIZE']}")
+        raise InputError(f"batches_per_step {config.batches_per_step} can't be shared by {processes()}")
     return TrainingArguments(
         output_dir=str(config.out / "checkpoints"), max_steps=steps, per_device_train_batch_size=1,
         gradient_accumulation_steps=accumulated, learning_rate=config.learning_rate,

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 
 from ddx.errors import InputError
+from ddx.train.processes import processes
 from ddx.train.rl_config import RLConfig
-from ddx.train.rl_start import base_folder, processes, start_card
+from ddx.train.rl_start import base_folder, micro_batches, start_card
 
 _GB = 1e9
 _PROMPT_TOKENS = 160  # a DDXPlus patient with all findings, instructions included; the mean is nearer 120
@@ -81,12 +82,7 @@ def plan(config: RLConfig) -> list[str]:
     shape = shape_of(base_folder(config, card))
     hardware = config.planned_for
     world = hardware.processes if hardware else processes()
-    accumulate, rest = divmod(config.completions_per_step, config.micro_batch * world)
-    if rest or not accumulate:
-        raise InputError(
-            f"completions_per_step {config.completions_per_step} is not a multiple of micro_batch {config.micro_batch} "
-            f"times {world} processes"
-        )
+    accumulate = micro_batches(config, world)
     trained = shape.parameters if config.full_finetune else shape.lora(config.lora_r)
     width = 2 if config.bf16 and not config.full_finetune else 4
     sharding = hardware.sharding if hardware else "none"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +58,12 @@ def start_adapter(config: RLConfig) -> Path | None:
     return adapter if adapter is not None and adapter.exists() else None
 
 
-def processes() -> int:
-    """Processes of the run, as torchrun or accelerate launched it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def rank() -> int:
-    """Which of them this is; 0 writes the run folder."""
-    return int(os.environ.get("RANK", "0"))
+def micro_batches(config: RLConfig, world: int) -> int:
+    """Micro-batches of a step in each of `world` processes. Raises InputError when the step can't be shared so."""
+    count, rest = divmod(config.completions_per_step, config.micro_batch * world)
+    if rest or not count:
+        raise InputError(
+            f"completions_per_step {config.completions_per_step} is not a multiple of micro_batch {config.micro_batch} "
+            f"times {world} processes"
+        )
+    return count

@@ -44,7 +44,8 @@ def _tabular(config: TabularConfig, say: Say) -> Path:
 
 def _reinforce(config: RLConfig, resume: bool, say: Say) -> Path:
     """Fetch, prepare and warm up what is missing; train; choose on dev patients; calibrate; evaluate; report."""
-    from ddx.train.rl_start import check_possible, rank
+    from ddx.train.processes import rank
+    from ddx.train.rl_start import check_possible
 
     check_possible(config)  # before trl is imported, which takes a while
     _ready(config, say)

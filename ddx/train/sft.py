@@ -24,6 +24,7 @@ from ddx.provenance import file_hash, versions
 from ddx.train.config import SFTConfig
 from ddx.train.examples import build
 from ddx.train.packing import Pack
+from ddx.train.processes import processes, rank
 from ddx.train.run_folder import JsonLines, checkpoint_to_resume, write_json
 
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -139,8 +140,8 @@ def train(config: SFTConfig, resume: bool = False, say: Callable[[str], None] = 
     teacher = config.teacher or shipped_tabular()
     packs = build(config, tokenizer, Tabular.load(teacher))
     presentations, tokens = sum(p.presentations for p in packs), sum(len(p.tokens) for p in packs)
-    first = int(os.environ.get("RANK", "0")) == 0  # under torchrun, one process writes the run folder
-    steps = len(packs) // (config.packs_per_step * int(os.environ.get("WORLD_SIZE", "1")))
+    first = rank() == 0  # under torchrun, one process writes the run folder
+    steps = len(packs) // (config.packs_per_step * processes())
     if steps == 0:
         raise InputError(f"{len(packs)} packs make no step of {config.packs_per_step}: draw more patients")
     if first:
