@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from ddx.answers import Answered, Written, answered, read_answer
 from ddx.calibration.calibrator import Calibrator
+from ddx.calibration.signals import SIGNALS
 from ddx.case import Case
 from ddx.differential import Diagnosis, Differential, Semantics
 from ddx.engines.drafting import line_drafter
-from ddx.engines.local import Generation, TransformersEngine
+from ddx.engines.local import TransformersEngine
 from ddx.errors import InputError
-from ddx.formats import LinesFormat, Parsed, TagsFormat
+from ddx.formats import LinesFormat, TagsFormat
 from ddx.prompt import messages, prompt_hash
 from ddx.provenance import base_of, file_hash, read_model_card, shipped_folder, versions
 from ddx.vignette import render
@@ -98,52 +100,40 @@ class Model:
         on_done: Callable[[int], None] | None = None,
         seeds: Sequence[int | None] | None = None,
         batch_size: int = BATCH,
-    ) -> list[tuple[str, Generation]]:
+    ) -> list[Answered]:
         """For each case the text that the model saw and what it wrote; `read` takes them from there."""
         texts = [self.prompt_text(c, s) for c, s in zip(cases, seeds or [None] * len(cases), strict=True)]
         chats = [messages(text, self.instructions) for text in texts]
         answers = self.engine.generate(chats, self.max_new_tokens, self._draft, batch_size, on_done)
-        return list(zip(texts, answers, strict=True))
+        return [answered(text, answer, self.format) for text, answer in zip(texts, answers, strict=True)]
 
-    def read_many(self, cases: Sequence[Case], answers: Sequence[tuple[str, Generation]]) -> list[Differential]:
+    def read_many(self, cases: Sequence[Case], answers: Sequence[Answered]) -> list[Differential]:
         """What `generate` gave for these cases, as differentials."""
-        return [self.read(case, *answer) for case, answer in zip(cases, answers, strict=True)]
+        return [self.read(case, answer) for case, answer in zip(cases, answers, strict=True)]
 
-    def read(self, case: Case, text: str, generation: Generation) -> Differential:
+    def read(self, case: Case, answer: Answered) -> Differential:
         """One generation to a calibrated differential: parser, matcher, calibrator."""
-        parsed = self.format.parse(generation.text, truncated=generation.truncated)
-        answers, repairs = self._distinct(parsed)
-        confidence, rescaled = self._calibrated(answers, text)
-        order = sorted(range(len(answers)), key=lambda i: -confidence[i])
-        diagnoses = tuple(_diagnosis(rank, answers[i], float(confidence[i])) for rank, i in enumerate(order, start=1))
-        status = "repaired" if parsed.status == "ok" and len(repairs) > len(parsed.repairs) else parsed.status
+        written, generation = read_answer(answer, self.format, self.matcher, self.semantics), answer.generation
+        confidence, rescaled = self._calibrated(written, answer.text)
+        order = sorted(range(len(confidence)), key=lambda i: -confidence[i])
+        diagnoses = tuple(
+            _diagnosis(rank, written.matches[i], written.stated[i], float(confidence[i]))
+            for rank, i in enumerate(order, start=1)
+        )
         return Differential(
-            case.case_id, diagnoses, self.semantics, status, repairs, rescaled, generation.text,
+            case.case_id, diagnoses, self.semantics, written.status, written.repairs, rescaled, generation.text,
             len(generation.token_ids), generation.prompt_tokens, generation.seconds, self.info,
         )  # fmt: skip
 
-    def _distinct(self, parsed: Parsed) -> tuple[list[tuple[Match, float | None]], tuple[str, ...]]:
-        """Matched answers, each condition once (a synonym of an answer already given is dropped)."""
-        answers: list[tuple[Match, float | None]] = []
-        repairs, seen = list(parsed.repairs), set()
-        for answer in parsed.answers:
-            match = self.matcher.match(answer.text)
-            if match.identity in seen:
-                repairs.append(f"same condition twice: {answer.text}")
-            else:
-                seen.add(match.identity)
-                answers.append((match, answer.confidence))
-        return answers, tuple(repairs)
-
-    def _calibrated(self, answers: list[tuple[Match, float | None]], text: str) -> tuple[np.ndarray, bool]:
-        if not answers:
+    def _calibrated(self, written: Written, text: str) -> tuple[np.ndarray, bool]:
+        if not written.matches:
             return np.zeros(0), False
-        # a missing confidence counts as 0: it claims nothing
-        stated = np.array([[c or 0.0 for _, c in answers]])
-        stated = stated / max(1.0, stated.sum()) if self.semantics == "pathology" else stated
+        calibrator = self.calibrator
         known = covariates(text)
-        x = np.array([[known[name] for name in self.calibrator.covariates]]) if self.calibrator.covariates else None
-        calibrated, rescaled = self.calibrator.apply(stated, np.ones_like(stated, dtype=bool), x)
+        x = np.array([[known[name] for name in calibrator.covariates]]) if calibrator.covariates else None
+        lists = written.beside[[SIGNALS.index(name) for name in calibrator.signals]] if calibrator.signals else None
+        everywhere = np.ones_like(written.conf, dtype=bool)
+        calibrated, rescaled = calibrator.apply(written.conf, everywhere, x, lists)
         return calibrated[0], bool(rescaled[0])
 
 
@@ -204,8 +194,7 @@ def prompted_base(model: Model) -> Model:
     return Model(engine, model.format.k, None, info, model.vocabulary, model.semantics, name_conditions=True)
 
 
-def _diagnosis(rank: int, answer: tuple[Match, float | None], confidence: float) -> Diagnosis:
-    match, stated = answer
+def _diagnosis(rank: int, match: Match, stated: float | None, confidence: float) -> Diagnosis:
     condition = match.condition
     if condition is None:
         return Diagnosis(rank, match.text, confidence, text=match.text, stated=stated)

@@ -4,9 +4,10 @@ Kinds, from least to most assumed:
 - "identity": what was stated, rescaled only where it sums to more than 1;
 - "isotonic": a non-decreasing map for rank 1, rank 2, and the rest, then rescaled where the sum is above 1
   (Zadrozny & Elkan 2002);
-- "list-softmax": the whole list with "something else" as one categorical, q_r ∝ exp(s_r·ln p_r + b_r),
-  temperature and vector scaling (Guo et al. 2017) on the stated list. It sums to 1 by construction, so
-  nothing is rescaled.
+- "list-softmax": the whole list with "something else" as one categorical, q_r ∝ exp(Σ_f s_fr·ln p_fr + b_r),
+  temperature and vector scaling (Guo et al. 2017) on the stated list (f = 0), pooled in logarithms with what the
+  token probabilities say of the same slots where the model gives them (f > 0, see `ddx.calibration.signals`). It
+  sums to 1 by construction, so nothing is rescaled.
 
 Slots keep their places. A calibrated confidence can be larger in a later slot: the caller re-sorts.
 """
@@ -24,13 +25,13 @@ from numpy.typing import ArrayLike, NDArray
 from ddx.differential import Semantics
 from ddx.errors import InputError
 
-__all__ = ["Calibrator", "Kind", "checked_lists", "list_log_scores", "to_unit_sum"]
+__all__ = ["Calibrator", "Kind", "checked_lists", "list_log_scores", "pooled", "to_unit_sum"]
 
 Kind = Literal["identity", "isotonic", "list-softmax"]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-VERSION = 1
+VERSION = 2
 FLOOR = 0.005  # half of the smallest whole percent: what a stated 0 is taken for before the logarithm
 REACH = 3.0  # covariates are held within this many standard deviations of the cases fitted on
 
@@ -40,8 +41,9 @@ class Calibrator:
     """A fitted calibrator; make one with `ddx.calibration.fitting.fit`, or `Calibrator("identity", k=5)`.
 
     parameters: "isotonic": groups, a list of {x, y} by rank, the last for all later ranks. "list-softmax":
-        log_slope [K+1] and bias [K] (the last slope and no bias for "something else"), slope_shift [m] and
+        log_slope [F][K+1] and bias [K] (the last slope and no bias for "something else"), slope_shift [F][m] and
         other_shift [m] for the covariates. "identity": none.
+    signals: names of the F − 1 lists of confidences that are pooled with the stated one.
     covariates, centre, spread: names, means and standard deviations of the m covariates.
     fitted_on: sha256 of the sorted ids of the cases fitted on.
     """
@@ -50,18 +52,22 @@ class Calibrator:
     k: int
     semantics: Semantics = "pathology"
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    signals: tuple[str, ...] = ()
     covariates: tuple[str, ...] = ()
     centre: tuple[float, ...] = ()
     spread: tuple[float, ...] = ()
     n_cases: int = 0
     fitted_on: str = ""
 
-    def apply(self, conf: ArrayLike, mask: ArrayLike, x: ArrayLike | None = None) -> tuple[Floats, Bools]:
+    def apply(
+        self, conf: ArrayLike, mask: ArrayLike, x: ArrayLike | None = None, beside: ArrayLike | None = None
+    ) -> tuple[Floats, Bools]:
         """(calibrated [n, K], rescaled [n]) for stated conf [n, K], mask [n, K] true where one is listed.
 
         K may be below the calibrator's k, not above. x [n, m]: the raw covariates, in the order of
-        `covariates`; they are standardised with the mean and sd of the fit and held within 3 sd. Empty
-        slots get 0. `rescaled` says that the confidences had to be divided by their sum, which was above 1.
+        `covariates`; they are standardised with the mean and sd of the fit and held within 3 sd. beside
+        [F − 1, n, K]: other confidences of the same slots, in the order of `signals`. Empty slots get 0.
+        `rescaled` says that the confidences had to be divided by their sum, which was above 1.
 
         >>> q, rescaled = Calibrator("identity", k=2).apply([[.9, .3], [.5, .2]], [[1, 1], [1, 1]])
         >>> q.round(2).tolist(), rescaled.tolist()
@@ -80,7 +86,7 @@ class Calibrator:
                 mapped[:, slot] = np.interp(p[:, slot], group["x"], group["y"])
             return to_unit_sum(np.where(listed, mapped, 0.0))
         scores = list_log_scores(
-            p,
+            pooled(p, listed, beside, len(self.signals)),
             listed,
             self.standardised(x, len(p)),
             np.asarray(self.parameters["log_slope"], dtype=np.float64),
@@ -113,6 +119,7 @@ class Calibrator:
             "semantics": self.semantics,
             "n_cases": self.n_cases,
             "fitted_on": self.fitted_on,
+            "signals": list(self.signals),
             "covariates": [
                 {"name": name, "mean": mean, "sd": sd}
                 for name, mean, sd in zip(self.covariates, self.centre, self.spread, strict=True)
@@ -135,6 +142,7 @@ class Calibrator:
                 k=int(body["k"]),
                 semantics=body["semantics"],
                 parameters=body["parameters"],
+                signals=tuple(str(name) for name in body["signals"]),
                 covariates=tuple(str(c["name"]) for c in body["covariates"]),
                 centre=tuple(float(c["mean"]) for c in body["covariates"]),
                 spread=tuple(float(c["sd"]) for c in body["covariates"]),
@@ -150,12 +158,12 @@ class Calibrator:
 def _check_parameters(found: Calibrator) -> None:
     """Raise ValueError unless the parameters have the shapes that `apply` reads."""
     if found.kind == "list-softmax":
-        m = len(found.covariates)
-        wanted = {"log_slope": found.k + 1, "bias": found.k, "slope_shift": m, "other_shift": m}
-        for name, size in wanted.items():
+        m, f = len(found.covariates), 1 + len(found.signals)
+        wanted = {"log_slope": (f, found.k + 1), "bias": (found.k,), "slope_shift": (f, m), "other_shift": (m,)}
+        for name, shape in wanted.items():
             values = np.asarray(found.parameters[name], dtype=np.float64)
-            if values.shape != (size,) or not bool(np.all(np.isfinite(values))):
-                raise ValueError(f"{name} must be {size} finite numbers")
+            if values.shape != shape or not bool(np.all(np.isfinite(values))):
+                raise ValueError(f"{name} must be finite numbers of shape {list(shape)}")
     elif found.kind == "isotonic":
         for group in found.parameters["groups"]:
             x, y = np.asarray(group["x"], dtype=np.float64), np.asarray(group["y"], dtype=np.float64)
@@ -187,6 +195,14 @@ def to_unit_sum(conf: Floats) -> tuple[Floats, Bools]:
     return conf / np.where(rescaled, total, 1.0)[:, None], rescaled
 
 
+def pooled(p: Floats, listed: Bools, beside: ArrayLike | None, number: int) -> Floats:
+    """The stated confidences and `number` lists beside them, [1 + number, n, K], none of which sums to more than 1."""
+    others = np.empty((0, *p.shape)) if beside is None else np.asarray(beside, dtype=np.float64)
+    if others.shape != (number, *p.shape):
+        raise ValueError(f"the calibrator needs {number} lists beside the stated one [{number}, n, K]")
+    return np.stack([p, *(to_unit_sum(checked_lists(one, listed)[0])[0] for one in others)])
+
+
 def list_log_scores(
     p: Floats,
     listed: Bools,
@@ -196,22 +212,29 @@ def list_log_scores(
     slope_shift: Floats,
     other_shift: Floats,
 ) -> Floats:
-    """Log scores [n, K+1] of the slots and "something else"; −inf in empty slots.
+    """Log scores [n, K+1] of the slots and "something else"; −inf in empty slots. p [F, n, K].
 
-    slot r: exp(α_r + w·z)·ln max(p_r, floor) + b_r;   other: exp(α_o + w·z)·ln max(1 − Σp, floor) + v·z.
-    The slope is an exponential so that more stated confidence never means less calibrated confidence.
+    slot r: Σ_f exp(α_fr + w_f·z)/F·ln max(p_fr, floor) + b_r;
+    other:  Σ_f exp(α_fo + w_f·z)/F·ln max(1 − Σ_r p_fr, floor) + v·z.
+    The slopes are exponentials so that more stated confidence never means less calibrated confidence.
     """
-    slots = p.shape[1]
-    slope = np.exp(np.append(log_slope[:slots], log_slope[-1]) + (z @ slope_shift)[:, None])
-    scores = slope * log_stated(p)
+    slots = p.shape[2]
+    scores = (slopes(log_slope, slope_shift, z, slots) * log_stated(p)).sum(axis=0)
     scores[:, :slots] += bias[:slots]
     scores[:, slots] += z @ other_shift
     scores[:, :slots][~listed] = -np.inf
-    return scores
+    return np.asarray(scores)
+
+
+def slopes(log_slope: Floats, slope_shift: Floats, z: Floats, slots: int) -> Floats:
+    """exp(α + w·z)/F, [F, n, slots + 1], for log_slope α [F, K+1] and slope_shift w [F, m]."""
+    alpha = np.column_stack([log_slope[:, :slots], log_slope[:, -1]])
+    found: Floats = np.exp(alpha[:, None, :] + (slope_shift @ z.T)[:, :, None]) / len(log_slope)
+    return found
 
 
 def log_stated(p: Floats) -> Floats:
-    """ln of the stated confidences and of the rest, [n, K+1], with the floor."""
-    rest = 1.0 - p.sum(axis=1)
-    logs: Floats = np.log(np.maximum(np.column_stack([p, rest]), FLOOR))
+    """ln of the confidences p [F, n, K] and of the rest of each list, [F, n, K+1], with the floor."""
+    rest = 1.0 - p.sum(axis=2, keepdims=True)
+    logs: Floats = np.log(np.maximum(np.concatenate([p, rest], axis=2), FLOOR))
     return logs

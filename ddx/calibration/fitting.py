@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddx.calibration.calibrator import Calibrator, Kind, checked_lists, list_log_scores, log_stated
+from ddx.calibration.calibrator import Calibrator, Kind, checked_lists, list_log_scores, log_stated, pooled, slopes
 from ddx.metrics.calibration import isotonic
 
 __all__ = ["fit", "mean_log_loss"]
@@ -28,16 +28,19 @@ def fit(
     mask: ArrayLike,
     outcome: ArrayLike,
     x: ArrayLike | None = None,
+    beside: ArrayLike | None = None,
     *,
     covariates: Sequence[str] = (),
+    signals: Sequence[str] = (),
     fitted_on: str = "",
 ) -> Calibrator:
     """Fit on stated conf [n, K], mask [n, K], outcome int [n] in 0..K (K: something else). `pathology` only.
 
     x [n, m] with m names in `covariates` ("list-softmax" only): what the temperature and the weight of
     "something else" may depend on, such as the log of the number of stated findings, raw: the
-    standardisation is stored. fitted_on: sha256 of the sorted case ids, made by the caller. Fit on cases
-    that trained nothing else.
+    standardisation is stored. beside [F − 1, n, K] with a name each in `signals` ("list-softmax" only): other
+    confidences of the same slots, pooled with the stated ones. fitted_on: sha256 of the sorted case ids, made
+    by the caller. Fit on cases that trained nothing else.
 
     Raises ValueError on wrong shapes, no cases, or an outcome that names an empty slot.
     """
@@ -50,8 +53,8 @@ def fit(
         raise ValueError(f"outcome must hold one whole number from 0 to {k} for each of the {n} cases")
     if not bool(np.column_stack([listed, np.ones(n, dtype=np.bool_)])[np.arange(n), y].all()):
         raise ValueError("an outcome names an empty slot")
-    if x is not None and kind != "list-softmax":
-        raise ValueError(f"kind {kind!r} takes no covariates")
+    if (x is not None or beside is not None) and kind != "list-softmax":
+        raise ValueError(f"kind {kind!r} takes no covariates and no lists beside the stated one")
     common: dict[str, Any] = {"k": k, "n_cases": n, "fitted_on": fitted_on}
     if kind == "identity":
         return Calibrator("identity", **common)
@@ -64,12 +67,14 @@ def fit(
         raise ValueError(f"x must be [{n}, {len(covariates)}], a column for each name; got {raw.shape}")
     spread = raw.std(axis=0)
     common |= {
+        "signals": tuple(signals),
         "covariates": tuple(covariates),
         "centre": tuple(raw.mean(axis=0).tolist()),
         "spread": tuple(np.where(spread > 0, spread, 1.0).tolist()),  # a constant covariate then moves nothing
     }
     z = Calibrator("list-softmax", **common).standardised(raw, n)
-    return Calibrator("list-softmax", parameters=_fit_list_softmax(p, listed, y, z), **common)
+    lists = pooled(p, listed, beside, len(signals))
+    return Calibrator("list-softmax", parameters=_fit_list_softmax(lists, listed, y, z), **common)
 
 
 def mean_log_loss(conf: ArrayLike, outcome: ArrayLike, floor: float = 1e-6) -> float:
@@ -84,57 +89,67 @@ def mean_log_loss(conf: ArrayLike, outcome: ArrayLike, floor: float = 1e-6) -> f
     return float(-np.log(np.maximum(given, floor)).mean())
 
 
-def _fit_list_softmax(p: Floats, listed: Bools, y: Ints, z: Floats) -> dict[str, list[float]]:
-    """Maximum likelihood with a light L2, by L-BFGS with the exact gradient.
+def _fit_list_softmax(p: Floats, listed: Bools, y: Ints, z: Floats) -> dict[str, list[Any]]:
+    """Maximum likelihood with a light L2, by L-BFGS with the exact gradient; p [F, n, K].
 
     Neighbouring ranks are pulled together, so that a rank that hardly occurs takes after the one before it.
     """
     from scipy.optimize import minimize  # here: applying a calibrator must not wait for scipy
 
-    n, k = p.shape
+    lists, n, k = p.shape
     m = z.shape[1]
     logs = log_stated(p)
     target = np.zeros((n, k + 1))
     target[np.arange(n), y] = 1.0
-    cuts = np.cumsum([k + 1, k, m])
+    cuts = np.cumsum([lists * (k + 1), k, lists * m])
+
+    def parts(theta: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        log_slope, bias, slope_shift, other_shift = np.split(theta, cuts)
+        return log_slope.reshape(lists, k + 1), bias, slope_shift.reshape(lists, m), other_shift
 
     def loss(theta: Floats) -> tuple[float, Floats]:
-        log_slope, bias, slope_shift, other_shift = np.split(theta, cuts)
+        log_slope, bias, slope_shift, other_shift = parts(theta)
         scores = list_log_scores(p, listed, z, log_slope, bias, slope_shift, other_shift)
         top = scores.max(axis=1, keepdims=True)
         shares = np.exp(scores - top)
         total = shares.sum(axis=1, keepdims=True)
         nll = float((np.log(total) + top).sum() - scores[np.arange(n), y].sum())
         error = shares / total - target  # d nll / d score; 0 in empty slots
-        by_slope = error * np.exp(log_slope + (z @ slope_shift)[:, None]) * logs
-        gradient = np.concatenate(
-            [by_slope.sum(axis=0), error[:, :k].sum(axis=0), z.T @ by_slope.sum(axis=1), z.T @ error[:, k]]
-        )
-        ridge, pull = _penalty(theta, k)
-        return (nll + ridge) / n, (gradient + pull) / n
+        by_slope = error * slopes(log_slope, slope_shift, z, k) * logs
+        slope_ridge, slope_pull = _smooth(log_slope, SMOOTH)
+        bias_ridge, bias_pull = _smooth(bias, PENALTY)
+        shifts = np.append(slope_shift, other_shift)
+        ridge = slope_ridge + bias_ridge + 0.5 * PENALTY * float(shifts @ shifts)
+        gradient = [
+            by_slope.sum(axis=1) + slope_pull,
+            error[:, :k].sum(axis=0) + bias_pull,
+            by_slope.sum(axis=2) @ z + PENALTY * slope_shift,
+            z.T @ error[:, k] + PENALTY * other_shift,
+        ]
+        return (nll + ridge) / n, np.concatenate([part.ravel() for part in gradient]) / n
 
-    start = np.zeros(2 * k + 1 + 2 * m)  # every slope 1, every bias 0: what was stated
+    start = np.zeros(cuts[-1] + m)  # every slope 1/F, every bias 0: the geometric mean of the lists
     # α and w within e^±3: no temperature in use lies outside, and a search step can't overflow
-    bounds = [(-3.0, 3.0)] * (k + 1) + [(None, None)] * k + [(-1.0, 1.0)] * m + [(None, None)] * m
+    slope_bounds, shift_bounds = [(-3.0, 3.0)] * (lists * (k + 1)), [(-1.0, 1.0)] * (lists * m)
+    bounds = [*slope_bounds, *[(None, None)] * k, *shift_bounds, *[(None, None)] * m]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
     names = ("log_slope", "bias", "slope_shift", "other_shift")
-    return {name: part.tolist() for name, part in zip(names, np.split(found.x, cuts), strict=True)}
+    return {name: part.tolist() for name, part in zip(names, parts(found.x), strict=True)}
 
 
-def _penalty(theta: Floats, k: int) -> tuple[float, Floats]:
-    """½·(SMOOTH·Σ steps of ln slope² + PENALTY·Σ (steps of bias, and every other parameter)²)."""
-    gradient = np.zeros_like(theta)
-    value = 0.0
-    for begin, smooth in ((0, SMOOTH), (k + 1, PENALTY)):  # slopes, then biases: K ranks each
-        weight = np.append(PENALTY, np.full(k - 1, smooth))
-        step = np.diff(theta[begin : begin + k], prepend=0.0)
-        value += float(weight @ step**2)
-        pull = weight * step
-        gradient[begin : begin + k] = pull - np.append(pull[1:], 0.0)
-    rest = np.r_[k, 2 * k + 1 : len(theta)]
-    value += PENALTY * float(theta[rest] @ theta[rest])
-    gradient[rest] = PENALTY * theta[rest]
-    return 0.5 * value, gradient
+def _smooth(values: Floats, smooth: float) -> tuple[float, Floats]:
+    """(½·Σ weight·step², its gradient) over the steps along K ranks, the first from 0 with weight PENALTY and the
+    others with `smooth`. With K+1 columns (slopes) the last, of "something else", is pulled to 0 alone."""
+    rows = np.atleast_2d(values)
+    ranks = rows[:, :-1] if values.ndim == 2 else rows
+    steps = np.diff(ranks, axis=1, prepend=0.0)
+    pull = np.append(PENALTY, np.full(ranks.shape[1] - 1, smooth)) * steps
+    value = 0.5 * float((pull * steps).sum())
+    gradient = pull - np.column_stack([pull[:, 1:], np.zeros(len(rows))])
+    if values.ndim == 2:
+        value += 0.5 * PENALTY * float((rows[:, -1] ** 2).sum())
+        gradient = np.column_stack([gradient, PENALTY * rows[:, -1]])
+    return value, gradient.reshape(values.shape)
 
 
 def _fit_isotonic(p: Floats, listed: Bools, y: Ints) -> list[dict[str, list[float]]]:

@@ -12,19 +12,25 @@ def calibrate(
     model: Annotated[Path, typer.Argument(help="A model folder that `ddx train` wrote.")],
     data: Annotated[Path, typer.Option("--data", help="The folder of `ddx data prepare`.")] = Path("data/ddxplus"),
     size: Annotated[int, typer.Option("--size", min=50, help="Calibration patients at each stage.")] = 750,
+    completions: Annotated[
+        Path | None, typer.Option(help="calibration.completions.jsonl of an earlier fit, read instead of asking again.")
+    ] = None,
 ) -> None:
     """Fit the calibrator on calibration patients and write it into the model's folder (calibrator.json).
 
-    Test patients are refused.
+    The answers that it was fitted on are kept beside it (calibration.completions.jsonl). Test patients are refused.
     """
     from ddx.cli.loading import load_for_command
     from ddx.cli.show import bars
     from ddx.evaluation.calibrate import calibrate as run
+    from ddx.evaluation.completions import records_of, to_lines
     from ddx.files import write_text
 
     loaded = load_for_command(str(model))
     with bars() as progress:
         task = progress.add_task("calibration cases", total=4 * size)
-        found, sample = run(loaded, data, str(size), lambda n: progress.advance(task, n))
+        found, sample, answers = run(loaded, data, str(size), lambda n: progress.advance(task, n), completions)
+    if completions is None:
+        write_text(model / "calibration.completions.jsonl", to_lines(records_of(sample, answers)))
     write_text(model / "calibrator.json", found.to_json())
     typer.echo(f"{model / 'calibrator.json'}: {found.kind}, fitted on {found.n_cases:,} of {len(sample):,} cases")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -19,20 +19,17 @@ from ddx.engines.attention import GROUPED, buffered_cache
 from ddx.engines.base_models import resolve
 from ddx.engines.drafting import Draft
 from ddx.errors import InputError
+from ddx.generation import ALTERNATIVES, Generation, Token
 
 Messages = list[dict[str, str]]
 DRAFTED_ROWS = 4  # above, a step is bound by arithmetic, and checking drafts costs more than it saves
 
 
-@dataclass(frozen=True)
-class Generation:
-    """What one prompt gave. `seconds` is the time of its batch divided by the prompts in it."""
+class _Choice(NamedTuple):
+    """The likeliest tokens at one position, best first; the first one is taken."""
 
-    text: str
-    token_ids: tuple[int, ...]
-    prompt_tokens: int
-    truncated: bool
-    seconds: float
+    ids: list[int]
+    logprobs: list[float]
 
 
 class TransformersEngine:
@@ -53,6 +50,7 @@ class TransformersEngine:
         self.model = model.to(self.device).eval()
         self.max_prompt_tokens = max_prompt_tokens
         self._fixed: tuple[tuple[int, ...], Cache] | None = None
+        self._texts: dict[int, str] = {}
         end = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
         self.end = end if isinstance(end, int) and end != self.tokenizer.unk_token_id else self.tokenizer.eos_token_id
 
@@ -98,13 +96,26 @@ class TransformersEngine:
             began = time.perf_counter()
             rows = self._batch([prompts[i] for i in part], prefix, max_new_tokens, draft)
             each = (time.perf_counter() - began) / len(part)
-            for i, ids in zip(part, rows, strict=True):
+            for i, choices in zip(part, rows, strict=True):
+                ids = [choice.ids[0] for choice in choices]
                 ended = bool(ids) and ids[-1] == self.end
                 text = self.tokenizer.decode(ids[:-1] if ended else ids, clean_up_tokenization_spaces=False)
-                out[i] = Generation(text, tuple(ids), len(prompts[i]), not ended, each)
+                tokens = tuple(self._token(choice) for choice in choices)
+                out[i] = Generation(text, tuple(ids), len(prompts[i]), not ended, each, tokens)
             if on_done:
                 on_done(len(part))
         return [g for g in out if g is not None]
+
+    def _token(self, choice: _Choice) -> Token:
+        texts = [self._text_of(token) for token in choice.ids]
+        return Token(texts[0], choice.logprobs[0], tuple(zip(texts, choice.logprobs, strict=True)))
+
+    def _text_of(self, token: int) -> str:
+        """Text of a token standing alone; "" for the end of the answer."""
+        if token not in self._texts:
+            text = self.tokenizer.decode([token], clean_up_tokenization_spaces=False)
+            self._texts[token] = "" if token == self.end else text
+        return self._texts[token]
 
     def _prefix(self, chats: Sequence[Messages], prompts: list[list[int]]) -> Cache | None:
         """Keys and values of what stands before the case, if it is the same in all prompts; kept for the next call."""
@@ -122,8 +133,8 @@ class TransformersEngine:
     @torch.inference_mode()
     def _batch(
         self, prompts: list[list[int]], prefix: Cache | None, limit: int, draft: Draft | None
-    ) -> list[list[int]]:
-        """Greedy tokens after each prompt. `prefix` holds the beginning of all of them, computed before.
+    ) -> list[list[_Choice]]:
+        """Greedy choices after each prompt. `prefix` holds the beginning of all of them, computed before.
 
         Slots of the cache: the prefix, padding, the rest of the prompt, then what each step adds.
         """
@@ -140,11 +151,12 @@ class TransformersEngine:
         positions = (begun + fresh.cumsum(1) - 1).clamp(min=0)
         mask = torch.cat([torch.ones(size, begun, dtype=torch.long), fresh], 1)
         choice = self._forward(ids, mask, positions, cache, keep=1)
-        generated: list[list[int]] = [[int(choice[row, 0])] for row in range(size)]
+        chosen = [[choice[row][0]] for row in range(size)]
+        generated = [[row[0].ids[0]] for row in chosen]
         while True:
             alive = [r for r in range(size) if generated[r][-1] != self.end and len(generated[r]) < limit]
             if not alive:
-                return generated
+                return chosen
             drafts = [
                 (draft(generated[r])[: limit - len(generated[r]) - 1] if draft and r in alive else [])
                 for r in range(size)
@@ -164,7 +176,8 @@ class TransformersEngine:
                 kept = 0
                 if row in alive:
                     for guess in [*drafts[row], None]:
-                        token = int(choice[row, kept])
+                        token = choice[row][kept].ids[0]
+                        chosen[row].append(choice[row][kept])
                         generated[row].append(token)
                         kept += 1
                         if token != guess or token == self.end:
@@ -174,8 +187,8 @@ class TransformersEngine:
 
     def _forward(
         self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Cache, keep: int
-    ) -> torch.Tensor:
-        """The model's greedy choice [rows, keep] after each of the last `keep` tokens."""
+    ) -> list[list[_Choice]]:
+        """The likeliest tokens [rows][keep] after each of the last `keep` tokens."""
         logits = self.model(
             input_ids=ids.to(self.device),
             attention_mask=mask.to(self.device),
@@ -183,8 +196,13 @@ class TransformersEngine:
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=keep,
-        ).logits
-        return logits.argmax(-1).cpu()
+        ).logits.float()
+        best, likeliest = logits.topk(min(ALTERNATIVES, logits.shape[-1]), dim=-1)
+        best = best - logits.logsumexp(-1, keepdim=True)
+        return [
+            [_Choice(*position) for position in zip(*row, strict=True)]
+            for row in zip(likeliest.tolist(), best.tolist(), strict=True)
+        ]
 
     def _shortened(self, ids: list[int]) -> list[int]:
         if len(ids) <= self.max_prompt_tokens:

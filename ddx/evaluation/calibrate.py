@@ -2,44 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ddx.answers import Answered, read_answer
 from ddx.calibration.calibrator import Calibrator
 from ddx.calibration.fitting import fit
+from ddx.calibration.signals import SIGNALS
 from ddx.data.splits import split_of
 from ddx.errors import InputError
-from ddx.evaluation.measure import batch_of
+from ddx.evaluation.completions import stored_answers
 from ddx.evaluation.sample import Sample, draw, patient_ids
-from ddx.metrics.per_case import EMPTY, outcome
 from ddx.model import COVARIATES, Model, covariates
 from ddx.provenance import ids_hash
 
+__all__ = ["Material", "calibrate", "material", "refuse_test_patients"]
+
+
+@dataclass(frozen=True)
+class Material:
+    """n readable answers to calibration cases, slots in the order written: stated conf and mask [n, K], outcome [n]
+    in 0..K (K: something else), covariates x [n, m], and what the token probabilities say, beside [F, n, K] in the
+    order of `signals` (F = 0 where no engine told). `rows` [n]: their places in the sample."""
+
+    conf: np.ndarray
+    mask: np.ndarray
+    outcome: np.ndarray
+    x: np.ndarray
+    beside: np.ndarray
+    signals: tuple[str, ...]
+    rows: np.ndarray
+
 
 def calibrate(
-    model: Model, data: Path, size: str = "750", on_done: Callable[[int], None] | None = None
-) -> tuple[Calibrator, Sample]:
-    """A list-softmax calibrator fitted on `size` calibration patients at each evidence stage.
+    model: Model,
+    data: Path,
+    size: str = "750",
+    on_done: Callable[[int], None] | None = None,
+    completions: Path | None = None,
+) -> tuple[Calibrator, Sample, list[Answered]]:
+    """A list-softmax calibrator fitted on `size` calibration patients at each evidence stage; the cases; the answers.
 
     The unit is the case; unreadable answers are left out, as they get no calibrated confidence either.
+    `completions` of an earlier fit on the same cases are read instead of asking the model again.
     """
     sample = draw(data, "calibration", size, model.vocabulary)
     refuse_test_patients(patient_ids(sample))
-    plain = model.uncalibrated()
-    answers = plain.generate(sample.cases, on_done, sample.seeds)
-    batch = batch_of(plain.read_many(sample.cases, answers), sample, model.vocabulary, model.format.k)
-    usable = batch.valid & (batch.codes != EMPTY).any(axis=1)
-    if not usable.any():
-        raise InputError("no answer of this model can be read, so there is nothing to calibrate; train it longer")
-    kept = batch.take(usable)
-    x = np.array([[covariates(text)[name] for name in COVARIATES] for text, _ in answers])[usable]
-    found = fit(
-        "list-softmax", kept.conf, kept.codes != EMPTY, outcome(kept), x,
-        covariates=COVARIATES, fitted_on=ids_hash(patient_ids(sample)),
+    if completions is None:
+        answers = model.generate(sample.cases, on_done, sample.seeds)
+    else:
+        answers = stored_answers(completions, model, sample)
+    found = material(model, sample, answers)
+    calibrator = fit(
+        "list-softmax", found.conf, found.mask, found.outcome, found.x, found.beside,
+        covariates=COVARIATES, signals=found.signals, fitted_on=ids_hash(patient_ids(sample)),
     )  # fmt: skip
-    return found, sample
+    return calibrator, sample, answers
+
+
+def material(model: Model, sample: Sample, answers: Sequence[Answered]) -> Material:
+    """What a calibrator is fitted on. Raises InputError when no answer can be read."""
+    written = [read_answer(answer, model.format, model.matcher, model.semantics) for answer in answers]
+    rows = [i for i, w in enumerate(written) if w.matches and w.status in ("ok", "repaired")]
+    if not rows:
+        raise InputError("no answer of this model can be read, so there is nothing to calibrate; train it longer")
+    k, n = model.format.k, len(rows)
+    conf, beside, outcome = np.zeros((n, k)), np.zeros((len(SIGNALS), n, k)), np.full(n, k)
+    mask = np.zeros((n, k), dtype=bool)
+    keys = [condition.key for condition in model.vocabulary]
+    for row, i in enumerate(rows):
+        listed = [m.condition.key if m.condition else None for m in written[i].matches]
+        mask[row, : len(listed)] = True
+        conf[row, : len(listed)] = written[i].conf[0]
+        beside[:, row, : len(listed)] = written[i].beside[:, 0]
+        if keys[sample.truth[i]] in listed:
+            outcome[row] = listed.index(keys[sample.truth[i]])
+    x = np.array([[covariates(answers[i].text)[name] for name in COVARIATES] for i in rows])
+    signals = SIGNALS if any(answers[i].signals for i in rows) else ()
+    return Material(conf, mask, outcome, x, beside[: len(signals)], signals, np.array(rows))
 
 
 def refuse_test_patients(ids: list[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ import numpy as np
 
 from ddx.data.splits import Split
 from ddx.differential import NOTICE, Differential
-from ddx.engines.local import Generation
-from ddx.errors import InputError
+from ddx.evaluation.completions import records_of, stored_answers
 from ddx.evaluation.measure import GROUPS, batch_of, batch_of_posterior, figures, reliability_by_group, rounded
 from ddx.evaluation.outside import load_outside, outside_figures
 from ddx.evaluation.sample import Sample, draw, patient_ids
@@ -80,9 +78,9 @@ def evaluate(model: Model, base: Model | None, plan: Plan, on_done: OnDone) -> t
         "model": model.info,
         "calibrator": {"kind": model.calibrator.kind, "n_cases": model.calibrator.n_cases,
                        "fitted_on": model.calibrator.fitted_on},
-        "metrics": figures(batch, sample, cost),
-        "metrics_stated": figures(as_stated, sample),
-        "baselines": {"tabular": figures(tabular, sample)},
+        "metrics": figures(batch, sample, model.vocabulary, cost),
+        "metrics_stated": figures(as_stated, sample, model.vocabulary),
+        "baselines": {"tabular": figures(tabular, sample, model.vocabulary)},
         "tabular_sha256": file_hash(shipped_tabular()),
         "minus_tabular": _differences(batch, tabular, sample),
         "failures": _failures(lists),
@@ -93,7 +91,7 @@ def evaluate(model: Model, base: Model | None, plan: Plan, on_done: OnDone) -> t
         small = sample.first(plan.base_cases)
         written = base.predict_many(small.cases, _ticker(on_done, "base model", len(small)), small.seeds)
         small_batch = batch_of(written, small, base.vocabulary, k)
-        result["baselines"]["base-prompted"] = figures(small_batch, small)
+        result["baselines"]["base-prompted"] = figures(small_batch, small, base.vocabulary)
         result["base_prompt_sha256"] = base.info["prompt_sha256"]
     if plan.vignettes is not None:
         vignettes = load_outside(plan.vignettes, model)
@@ -107,36 +105,7 @@ def evaluate(model: Model, base: Model | None, plan: Plan, on_done: OnDone) -> t
             known = [v for v in vignettes if v.key is not None]
             written = base.predict_many([v.case for v in known], _ticker(on_done, "base, outside", len(known)))
             result["outside"]["base-prompted"] = outside_figures(known, written)
-    records = [
-        {"case_id": case.case_id, "stage": stage, "completion": generation.text, "truncated": generation.truncated,
-         "tokens": len(generation.token_ids), "prompt_tokens": generation.prompt_tokens,
-         "seconds": round(generation.seconds, 4)}
-        for case, stage, (_, generation) in zip(sample.cases, sample.stages, answers, strict=True)
-    ]  # fmt: skip
-    return rounded(result), records
-
-
-def stored_answers(path: Path, model: Model, sample: Sample) -> list[tuple[str, Generation]]:
-    """What a model wrote for the cases of a sample, from the completions that an evaluation left. Their number of
-    tokens is kept, not the tokens themselves.
-
-    Raises InputError when the file is missing or holds other cases.
-    """
-    try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        answers = [
-            Generation(r["completion"], (0,) * r["tokens"], r["prompt_tokens"], r["truncated"], r["seconds"])
-            for r in rows
-        ]
-        ids = [row["case_id"] for row in rows]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: not the completions of this version of `ddx eval`; evaluate without them") from None
-    if ids != [case.case_id for case in sample.cases]:
-        raise InputError(f"{path}: completions of other cases than this sample; evaluate without them")
-    texts = [model.prompt_text(case, seed) for case, seed in zip(sample.cases, sample.seeds, strict=True)]
-    return list(zip(texts, answers, strict=True))
+    return rounded(result), records_of(sample, answers)
 
 
 def _differences(batch: Batch, other: Batch, sample: Sample) -> dict[str, dict[str, Any]]:

@@ -11,11 +11,16 @@ _ROWS = {
     "pass@1": "first diagnosis right",
     "pass@3": "among the first three",
     "recall@5": "gold differential found (recall@5)",
+    "ddr": "DDXPlus's own: recall of the differential (DDR)",
+    "ddp": "precision of the differential (DDP)",
+    "ddf1": "harmonic mean (DDF1)",
+    "dsf1": "severe conditions, kept and left out (DSF1)",
     "brier_list": "Brier score of the list",
     "brier_skill_item": "Brier skill of a diagnosis",
     "ece_item": "ECE of a diagnosis (calibrated model: 95 % range)",
     "validity": "answers read in full",
     "tokens": "tokens written a case",
+    "tokens_per_distinct": "tokens written for each distinct right diagnosis",
     "seconds_p50": "seconds a case in batches, median",
 }
 

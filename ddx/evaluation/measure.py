@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy as np
 from ddx.calibration.reliability import reliability
 from ddx.differential import Differential
 from ddx.evaluation.sample import Sample
-from ddx.metrics import per_case
-from ddx.metrics.aggregate import mean_interval
+from ddx.metrics import ddxplus, per_case
+from ddx.metrics.aggregate import mean_interval, ratio
 from ddx.metrics.calibration import corp, ece, ece_null
 from ddx.metrics.per_case import EMPTY, UNMATCHED, Batch
 from ddx.vocabulary import Vocabulary
@@ -41,15 +42,32 @@ def batch_of_posterior(posterior: np.ndarray, sample: Sample, k: int) -> Batch:
     return Batch(codes, conf, np.array(sample.truth), sample.gold, np.ones(len(codes), dtype=bool))
 
 
-def figures(batch: Batch, sample: Sample, cost: dict[str, np.ndarray] | None = None) -> dict[str, Figures]:
+def figures(
+    batch: Batch, sample: Sample, vocabulary: Vocabulary, cost: dict[str, np.ndarray] | None = None
+) -> dict[str, Figures]:
     """Metric → estimate, for all cases and by stage. `cost` holds arrays [n] such as tokens and seconds."""
+    own = _ddxplus(batch, sample, vocabulary) if sample.shown else {}
     found = {}
     for group in GROUPS:
         rows = np.array(sample.where(group))
         if len(rows):
             part = {name: values[rows] for name, values in (cost or {}).items()}
             found[group] = _figures(batch.take(rows), part)
+            found[group] |= {name: mean_interval(values[rows]).to_dict() for name, values in own.items()}
     return found
+
+
+def _ddxplus(batch: Batch, sample: Sample, vocabulary: Vocabulary) -> dict[str, np.ndarray]:
+    """DDXPlus's own metrics of each case [n]."""
+    shown = replace(batch, gold=sample.shown)
+    severe = np.array([condition.must_not_miss for condition in vocabulary])
+    return {
+        "ddr": ddxplus.ddr(shown),
+        "ddp": ddxplus.ddp(shown),
+        "ddf1": ddxplus.ddf1(shown),
+        "dsf1": ddxplus.dsf1(shown, severe),
+        **{f"gtpa@{k}": ddxplus.gtpa(shown, k) for k in (1, 3, 5)},
+    }
 
 
 def _figures(batch: Batch, cost: dict[str, np.ndarray]) -> Figures:
@@ -74,6 +92,8 @@ def _figures(batch: Batch, cost: dict[str, np.ndarray]) -> Figures:
             out["seconds_p95"] = _point(np.quantile(values, 0.95), len(values))
         else:
             out[name] = mean_interval(values).to_dict()
+    if "tokens" in cost:
+        out["tokens_per_distinct"] = ratio(cost["tokens"], per[f"distinct@{k}"]).to_dict()
     readable = batch.take(batch.valid)
     if len(readable):
         hits, mask = per_case.hits(readable), readable.codes != EMPTY

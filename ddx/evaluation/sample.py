@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ddx.case import Case
+from ddx.data.ddxplus import Patient
 from ddx.data.prepare import load_split, sample
 from ddx.data.splits import Split
 from ddx.data.stages import STAGES, Stage, case_at, wording_seed
+from ddx.metrics.ddxplus import THRESHOLD
 from ddx.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
 class Sample:
-    """n cases in a fixed order: the case, its stage, its wording seed, and the gold as condition indices."""
+    """n cases in a fixed order: the case, its stage, its wording seed, and the gold as condition indices.
+
+    `shown`: the gold above DDXPlus's threshold of 0.01 (all of it where the probabilities are not known).
+    """
 
     cases: list[Case]
     stages: list[Stage]
     seeds: list[int]
     truth: list[int]
     gold: list[frozenset[int]]
+    shown: list[frozenset[int]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -33,7 +39,8 @@ class Sample:
     def first(self, each: int) -> Sample:
         """The first `each` cases of every stage."""
         rows = [i for stage in STAGES for i in self.where(stage)[:each]]
-        return Sample(*(select(part, rows) for part in (self.cases, self.stages, self.seeds, self.truth, self.gold)))
+        parts = (self.cases, self.stages, self.seeds, self.truth, self.gold, self.shown)
+        return Sample(*(select(part, rows) if part else [] for part in parts))
 
 
 def draw(folder: Path, split: Split, size: str, vocabulary: Vocabulary) -> Sample:
@@ -46,7 +53,13 @@ def draw(folder: Path, split: Split, size: str, vocabulary: Vocabulary) -> Sampl
         [wording_seed(p) for p, _ in rows],
         [vocabulary.index(p.pathology or "") for p, _ in rows],
         [frozenset(vocabulary.index(g) for g in p.gold) for p, _ in rows],
+        [_shown(p, vocabulary) for p, _ in rows],
     )
+
+
+def _shown(patient: Patient, vocabulary: Vocabulary) -> frozenset[int]:
+    chances = patient.gold_probs or (1.0,) * len(patient.gold)
+    return frozenset(vocabulary.index(g) for g, p in zip(patient.gold, chances, strict=True) if p > THRESHOLD)
 
 
 def patient_ids(sample_: Sample) -> list[str]:

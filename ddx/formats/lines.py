@@ -87,7 +87,7 @@ class LinesFormat:
             if key in answers:
                 repairs[f"duplicate removed: {line.answer.text}"] = None
                 continue
-            answers[key] = line.answer
+            answers[key] = Answer(line.answer.text, line.answer.confidence, i)
             unreadable |= line.answer.confidence is None
         found = tuple(answers.values())
         return Parsed(found, status_of(len(found), unreadable, truncated, repairs), tuple(repairs), reasoning)

@@ -1,6 +1,6 @@
 """What a format reads out of one generation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ddx.differential import Status
 
@@ -9,10 +9,14 @@ __all__ = ["Answer", "Parsed"]
 
 @dataclass(frozen=True)
 class Answer:
-    """One diagnosis as the model wrote it. `confidence` is in [0, 1]; None when missing or unreadable."""
+    """One diagnosis as the model wrote it. `confidence` is in [0, 1]; None when missing or unreadable.
+
+    `line` is the place of its line in the text (from 0), where a line is one diagnosis; else None.
+    """
 
     text: str
     confidence: float | None
+    line: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

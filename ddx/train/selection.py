@@ -99,7 +99,7 @@ def dev_scores(
     model = Model(engine, form.k, None, {"id": "dev"}, format=form, max_new_tokens=config.max_completion_tokens)
     keys = [c.key for c in vocabulary]
     scored: list[Scored] = []
-    for (_, generation), truth, members in zip(
+    for (_, generation, _), truth, members in zip(
         model.generate(sample.cases, None, sample.seeds), sample.truth, sample.gold, strict=True
     ):
         gold = reward.gold([keys[i] for i in sorted(members)], keys[truth])

@@ -45,11 +45,27 @@ def test_a_covariate_moves_the_temperature() -> None:
     conf, mask, outcome = sample(6000, np.exp(0.4 * (x[:, 0] - 5) / 2))
     plain = fit("list-softmax", conf, mask, outcome)
     staged = fit("list-softmax", conf, mask, outcome, x, covariates=["log words"])
-    assert staged.parameters["slope_shift"][0] == pytest.approx(-0.4, abs=0.1)
+    assert staged.parameters["slope_shift"][0][0] == pytest.approx(-0.4, abs=0.1)
     by_stage = mean_log_loss(staged.apply(conf, mask, x)[0], outcome)
     assert by_stage < mean_log_loss(plain.apply(conf, mask)[0], outcome) - 0.01
     far = staged.apply(conf[:1], mask[:1], [[1e6]])[0]
     assert np.isfinite(far).all() and far == pytest.approx(staged.apply(conf[:1], mask[:1], [[1e7]])[0])
+
+
+def test_a_second_list_that_knows_more_takes_over() -> None:
+    """The stated list is noise around the truth, the second one the truth: pooled, it comes near the truth alone."""
+
+    def noisy(true: np.ndarray, seed: int) -> np.ndarray:
+        stated = true * np.exp(np.random.default_rng(seed).normal(0, 1.5, true.shape))
+        return stated / np.maximum(1.0, 1.05 * stated.sum(axis=1))[:, None]
+
+    true, mask, outcome = sample(6000, 1.0)
+    plain = fit("list-softmax", noisy(true, 5), mask, outcome)
+    both = fit("list-softmax", noisy(true, 5), mask, outcome, beside=true[None], signals=["truth"])
+    new, mask, outcome = sample(3000, 1.0, seed=1)
+    found = mean_log_loss(both.apply(noisy(new, 6), mask, beside=new[None])[0], outcome)
+    assert found < mean_log_loss(plain.apply(noisy(new, 6), mask)[0], outcome) - 0.05
+    assert found == pytest.approx(mean_log_loss(new, outcome), abs=0.01)
 
 
 def test_isotonic_improves_and_reports_rescaling() -> None:
@@ -78,7 +94,8 @@ def test_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
         return minimise(loss, start, **options)
 
     monkeypatch.setattr(scipy.optimize, "minimize", check_first)
-    fit("list-softmax", conf, mask, outcome, x, covariates=["a", "b"])
+    other = np.random.default_rng(3).dirichlet(np.ones(K + 1), 50)[:, :K] * mask
+    fit("list-softmax", conf, mask, outcome, x, other[None], covariates=["a", "b"], signals=["other"])
     assert seen[0] < 1e-5
 
 
@@ -148,6 +165,12 @@ def test_bad_input() -> None:
         fit("identity", conf, mask, outcome).apply(np.zeros((1, 5)), np.ones((1, 5)))
     with pytest.raises(ValueError, match="no covariates"):
         fit("isotonic", conf, mask, outcome, np.zeros((50, 1)))
+    with pytest.raises(ValueError, match="no lists beside"):
+        fit("isotonic", conf, mask, outcome, beside=conf[None])
+    with pytest.raises(ValueError, match="needs 0 lists"):
+        fit("list-softmax", conf, mask, outcome).apply(conf, mask, beside=conf[None])
+    with pytest.raises(ValueError, match="within 0 and 1"):
+        fit("list-softmax", conf, mask, outcome, beside=conf[None] + 1, signals=["other"])
     with pytest.raises(ValueError, match="needs covariates"):
         fit("list-softmax", conf, mask, outcome).apply(conf, mask, np.zeros((50, 1)))
     with pytest.raises(ValueError, match="empty slot"):
@@ -160,6 +183,6 @@ def test_bad_input() -> None:
 
 def test_scores_of_an_unchanged_list_are_its_logarithms() -> None:
     p = np.array([[0.5, 0.3]])
-    zero = np.zeros(0)
-    scores = list_log_scores(p, p > 0, np.empty((1, 0)), np.zeros(3), np.zeros(2), zero, zero)
+    zero = np.zeros((1, 0))
+    scores = list_log_scores(p[None], p > 0, zero, np.zeros((1, 3)), np.zeros(2), zero, zero[0])
     assert np.exp(scores) == pytest.approx(np.array([[0.5, 0.3, 0.2]]))

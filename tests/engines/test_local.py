@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
@@ -68,6 +70,26 @@ def test_batches_prefixes_and_drafts_do_not_change_an_answer(engine: Transformer
         assert [list(g.token_ids) for g in drafted[:3]] == plain
     assert [list(g.token_ids) for g in engine.generate(different, 24)[1:]] == plain  # no common prefix
     assert [list(g.token_ids) for g in engine.generate(chats[1:2], 24)] == plain[1:2]
+
+
+@needs_base
+@pytest.mark.slow
+@pytest.mark.model
+def test_log_probabilities_are_those_of_one_plain_forward_pass(engine: TransformersEngine) -> None:
+    chat = messages("58-year-old man. Chest pain; sweating.", "Name three diagnoses with percentages, one per line.")
+    others = [messages(f"Case {i}", "Name three diagnoses with percentages, one per line.") for i in range(5)]
+    prompt = engine.prompt_ids(chat)
+    model = AutoModelForCausalLM.from_pretrained(resolve(SMOLLM2), dtype=torch.float32)
+    for run in ([chat], [chat, *others]):  # with and without drafts
+        written = engine.generate(run, 16, draft=lambda generated: list(generated[-2:]))[0]
+        with torch.no_grad():
+            logits = model(torch.tensor([[*prompt, *written.token_ids]])).logits[0, len(prompt) - 1 : -1]
+        wanted = logits.log_softmax(-1)[range(len(written.token_ids)), list(written.token_ids)]
+        assert [t.logprob for t in written.tokens] == pytest.approx(wanted.tolist(), abs=2e-4)
+        assert [t.alternatives[0] for t in written.tokens] == [(t.text, t.logprob) for t in written.tokens]
+        assert "".join(t.text for t in written.tokens) == written.text
+        mass = [sum(math.exp(lp) for _, lp in t.alternatives) for t in written.tokens]
+        assert max(mass) <= 1 + 1e-4 and all(len(t.alternatives) == 10 for t in written.tokens)
 
 
 @needs_base

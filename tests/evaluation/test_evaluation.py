@@ -14,7 +14,7 @@ from ddx.data.vignettes import Vignette
 from ddx.differential import Diagnosis, Differential
 from ddx.errors import InputError
 from ddx.evaluation.calibrate import refuse_test_patients
-from ddx.evaluation.evaluate import stored_answers
+from ddx.evaluation.completions import stored_answers
 from ddx.evaluation.measure import batch_of, batch_of_posterior, figures, rounded
 from ddx.evaluation.outside import outside_figures
 from ddx.evaluation.sample import Sample
@@ -43,7 +43,7 @@ def test_an_unreadable_answer_counts_as_wrong() -> None:
     right = Differential("a", (Diagnosis(1, "x", 0.9, key=CONDITIONS[3].key),))
     sample = sample_of([3, 3], ["initial", "full"])
     batch = batch_of([right, Differential("b", (), status="empty")], sample, VOCABULARY, 5)
-    found = figures(batch, sample)
+    found = figures(batch, sample, VOCABULARY)
     assert found["all"]["pass@1"]["value"] == 0.5
     assert found["initial"]["pass@1"]["value"] == 1.0
     assert found["full"]["brier_list"]["value"] == 2.0
@@ -95,10 +95,12 @@ def test_stored_completions_of_other_cases_are_refused(tmp_path: Path) -> None:
             return "text"
 
     path, sample = tmp_path / "c.jsonl", sample_of([1], ["initial"])
-    row = {"case_id": "p-initial", "completion": "Gout 9", "tokens": 3, "prompt_tokens": 9, "truncated": False}
+    row = {"case_id": "p-initial", "completion": "Gout 9", "tokens": 3, "prompt_tokens": 9, "truncated": False,
+           "signals": [[0.11, 0.9], None]}  # fmt: skip
     path.write_text(json.dumps({**row, "seconds": 0.1}) + "\n")
-    ((text, generation),) = stored_answers(path, Echo(), sample)  # type: ignore[arg-type]
+    ((text, generation, signals),) = stored_answers(path, Echo(), sample)  # type: ignore[arg-type]
     assert (text, generation.text, len(generation.token_ids)) == ("text", "Gout 9", 3)
+    assert signals == ((0.11, 0.9), None)
     for content, reason in (
         (json.dumps({**row, "seconds": 0.1, "case_id": "other"}), "other cases"),
         (json.dumps(row), "not the completions"),
