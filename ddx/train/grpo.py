@@ -20,6 +20,7 @@ from peft import LoraConfig, PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from ddx.engines.attention import GROUPED
 from ddx.model import format_of
 from ddx.provenance import file_hash, versions
 from ddx.rewards import Reward
@@ -31,6 +32,7 @@ from ddx.train.rl_reward import TrainingReward, write_samples
 from ddx.train.rl_start import base_folder, check_possible, micro_batches, start_adapter, start_card
 from ddx.train.run_folder import JsonLines, checkpoint_to_resume, write_json
 from ddx.train.sft import LINEAR, shrink
+from ddx.train.shared_prompt import SharedPromptTrainer
 from ddx.vocabulary import Matcher, load_vocabulary
 
 Say = Callable[[str], None]
@@ -67,7 +69,7 @@ def train(config: RLConfig, resume: bool = False, say: Say = print) -> Path:
         },
     )  # fmt: skip
     model, lora = _model(config, base)
-    trainer = GRPOTrainer(
+    trainer = (SharedPromptTrainer if shares_prompts(config) else GRPOTrainer)(
         model=model,
         reward_funcs=scorer,
         args=_arguments(config),
@@ -90,6 +92,18 @@ def train(config: RLConfig, resume: bool = False, say: Say = print) -> Path:
     if trainer.is_world_process_zero():
         save(trainer.model, config, card)
     return config.out
+
+
+def shares_prompts(config: RLConfig) -> bool:
+    """Whether each prompt is computed once a step (`ddx.train.shared_prompt`) rather than once a completion."""
+    # recomputing activations goes without a cache, and sharded weights are gathered by TRL's own generation
+    sharded = config.planned_for is not None and config.planned_for.sharding != "none"
+    return (
+        config.shared_prompts
+        and config.generation == "transformers"
+        and not config.gradient_checkpointing
+        and not sharded
+    )
 
 
 def save(model: Any, config: RLConfig, card: dict[str, Any]) -> None:
@@ -118,7 +132,10 @@ def _model(config: RLConfig, base: str) -> tuple[Any, LoraConfig | None]:
     frozen = torch.bfloat16 if config.bf16 and config.generation == "transformers" else torch.float32
     dtype = torch.float32 if config.full_finetune else frozen
     model = AutoModelForCausalLM.from_pretrained(
-        base, dtype=dtype, attn_implementation="sdpa", device_map="cuda" if on_gpu and processes() == 1 else None
+        base,
+        dtype=dtype,
+        attn_implementation="sdpa" if on_gpu else GROUPED,
+        device_map="cuda" if on_gpu and processes() == 1 else None,
     )
     adapter = start_adapter(config)
     if config.full_finetune:

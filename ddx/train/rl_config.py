@@ -79,6 +79,9 @@ class RLConfig(BaseModel):
     vllm_url: str | None = None
     bf16: bool = Field(True, description="frozen base and autocast in bfloat16; the adapter stays in float32")
     gradient_checkpointing: bool = False
+    shared_prompts: bool = Field(
+        True, description="with generation by transformers: compute each prompt once a step, not once a completion"
+    )
     save_steps: int = Field(50, ge=1)
     samples_every: int = Field(10, ge=1, description="steps between sample completions in samples.jsonl")
     dev_cases: int = Field(400, ge=4, description="dev cases on which the best checkpoint is chosen")

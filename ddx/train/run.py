@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,16 +45,20 @@ def _tabular(config: TabularConfig, say: Say) -> Path:
 
 def _reinforce(config: RLConfig, resume: bool, say: Say) -> Path:
     """Fetch, prepare and warm up what is missing; train; choose on dev patients; calibrate; evaluate; report."""
-    from ddx.train.processes import rank
+    from ddx.train.processes import processes, rank
     from ddx.train.rl_start import check_possible
 
     check_possible(config)  # before trl is imported, which takes a while
     _ready(config, say)
+    import torch
+
     from ddx.train import grpo, rl_report, selection
 
     folder = grpo.train(config, resume, say)
     if rank() != 0:
         return folder
+    if processes() > 1:  # the others end here, and leave their cores
+        torch.set_num_threads(min(os.cpu_count() or 1, processes() * torch.get_num_threads()))
     selection.select(config, say)
     _finish(config, folder, say)
     rl_report.write_report(folder)
@@ -102,7 +107,7 @@ def _finish(config: RLConfig, folder: Path, say: Say) -> None:
 
     if config.calibration_cases:
         say("fitting the calibrator")
-        found, _ = calibrate(load_model(str(folder)), config.data, str(config.calibration_cases))
+        found, _, _ = calibrate(load_model(str(folder)), config.data, str(config.calibration_cases))
         write_text(folder / "calibrator.json", found.to_json())
     if config.evaluate != "none":
         say(f"evaluating on test patients ({config.evaluate})")

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from ddx.errors import InputError
 from ddx.files import write_text
+from ddx.train.processes import processes
 
 
 class JsonLines(TrainerCallback):
@@ -36,7 +38,16 @@ def checkpoint_to_resume(out: Path, resume: bool) -> str | None:
         raise InputError(
             f"{out}: holds an earlier run; add --resume to go on with it, or name another folder with out=DIR"
         )
+    if last and processes() > 1:
+        _load_to_numbered_cpus()
     return last
+
+
+def _load_to_numbered_cpus() -> None:
+    """With several processes on a CPU, transformers loads the optimiser to "cpu:0"; torch has no rule for it."""
+    torch.serialization.register_package(
+        100, lambda storage: None, lambda storage, location: storage if location.startswith("cpu:") else None
+    )
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -113,6 +113,11 @@ def test_two_processes_share_a_step(tiny_nano: Path, tiny_data: Path, tmp_path: 
     assert done.returncode == 0, done.stderr[-2000:]
     assert list(metrics(out).index) == [1, 2]
     assert (out / "RUN.md").exists()
+    (out / "RUN.md").unlink()
+    resumed = [*command[:-1], "steps=4", "--resume"]
+    done = subprocess.run(resumed, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert list(metrics(out).index) == [1, 2, 3, 4]
 
 
 def test_an_interrupt_saves_what_was_learned(tiny_nano: Path, tiny_data: Path, tmp_path: Path) -> None:
