@@ -176,7 +176,7 @@ def _arguments(config: RLConfig) -> GRPOConfig:
         beta=config.beta, loss_type="dr_grpo", scale_rewards="none",
         multi_objective_aggregation="sum_then_normalize", mask_truncated_completions=True,
         temperature=config.temperature, top_p=1.0, top_k=0, disable_dropout=True,
-        bf16=config.bf16, gradient_checkpointing=config.gradient_checkpointing,
+        bf16=config.bf16, gradient_checkpointing=config.gradient_checkpointing, ddp_find_unused_parameters=False,
         use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
         logging_steps=1, disable_tqdm=True, save_steps=config.save_steps, save_total_limit=None, save_only_model=False,
         log_completions=False, report_to=[] if config.report_to == "none" else [config.report_to],

@@ -33,7 +33,7 @@ def test_the_merged_folder_gives_the_same_answers(merged: Path) -> None:
     shipped = load_model()
     plain = Model(TransformersEngine(str(merged)), shipped.format.k, None, {"id": "merged"})
     ours, theirs = (m.generate(cases) for m in (plain, shipped))
-    assert [g.text for _, g in ours] == [g.text for _, g in theirs]
+    assert [a.generation.text for a in ours] == [a.generation.text for a in theirs]
     with pytest.raises(InputError, match="exists already"):
         merge(SMOLLM2, None, merged)
 
@@ -42,7 +42,7 @@ def test_vllm_serves_the_merged_folder_with_the_same_answers(merged: Path) -> No
     vllm = pytest.importorskip("vllm")
     cases = [demo.case for demo in demo_cases()[:12]]
     shipped = load_model()
-    expected = [g.text for _, g in shipped.generate(cases)]
+    expected = [a.generation.text for a in shipped.generate(cases)]
     engine = vllm.LLM(str(merged), dtype="float32", max_model_len=1024, enforce_eager=True, disable_log_stats=True)
     chats = [messages(shipped.prompt_text(case), shipped.instructions) for case in cases]
     prompts = [{"prompt_token_ids": shipped.engine.prompt_ids(chat)} for chat in chats]
