@@ -72,7 +72,7 @@ class SFTConfig(BaseModel):
     packs_per_step: int = Field(2, ge=1)
     negatives: int = Field(3000, ge=0, description="random vocabulary tokens in each softmax; 0: the whole vocabulary")
     save_steps: int = Field(50, ge=1)
-    bf16: bool = Field(True, description="base in bfloat16 and autocast; the adapter stays in float32")
+    bf16: bool = Field(True, description="base and autocast in bfloat16 where the machine has it; adapter in float32")
     compile: bool = True
 
 
@@ -108,7 +108,7 @@ class NanoConfig(BaseModel):
     tokens_per_batch: int = Field(2048, ge=64, description="padding included")
     batches_per_step: int = Field(2, ge=1, description="shared by the processes under torchrun")
     save_steps: int = Field(100, ge=1)
-    bf16: bool = Field(True, description="autocast to bfloat16; the weights stay in float32")
+    bf16: bool = Field(True, description="autocast to bfloat16 where the machine has it; the weights stay in float32")
     compile: bool = True
 
     @model_validator(mode="after")

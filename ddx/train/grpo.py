@@ -25,6 +25,7 @@ from ddx.model import format_of
 from ddx.provenance import file_hash, versions
 from ddx.rewards import Reward
 from ddx.train.examples import end_token
+from ddx.train.precision import as_possible
 from ddx.train.processes import processes
 from ddx.train.rl_config import RLConfig
 from ddx.train.rl_prompts import draw_prompts, stage_counts
@@ -47,6 +48,7 @@ def train(config: RLConfig, resume: bool = False, say: Say = print) -> Path:
     """
     check_possible(config)
     checkpoint = checkpoint_to_resume(config.out, resume)
+    config = as_possible(config, _on_gpu(config), say)
     card = start_card(config)
     options = config.reward_options(card["k"])
     reward = Reward(options, format_of(card), Matcher(load_vocabulary()))
@@ -127,7 +129,7 @@ def save(model: Any, config: RLConfig, card: dict[str, Any]) -> None:
 
 def _model(config: RLConfig, base: str) -> tuple[Any, LoraConfig | None]:
     """(model, LoRA to put on it): a start with an adapter goes on with that, any other gets a fresh one."""
-    on_gpu = torch.cuda.is_available() and config.device != "cpu"
+    on_gpu = _on_gpu(config)
     # merging a bfloat16 base into vLLM at every step drifts, so that one stays in float32 under autocast
     frozen = torch.bfloat16 if config.bf16 and config.generation == "transformers" else torch.float32
     dtype = torch.float32 if config.full_finetune else frozen
@@ -177,11 +179,15 @@ def _arguments(config: RLConfig) -> GRPOConfig:
         multi_objective_aggregation="sum_then_normalize", mask_truncated_completions=True,
         temperature=config.temperature, top_p=1.0, top_k=0, disable_dropout=True,
         bf16=config.bf16, gradient_checkpointing=config.gradient_checkpointing, ddp_find_unused_parameters=False,
-        use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
+        use_cpu=not _on_gpu(config),
         logging_steps=1, disable_tqdm=True, save_steps=config.save_steps, save_total_limit=None, save_only_model=False,
         log_completions=False, report_to=[] if config.report_to == "none" else [config.report_to],
         **vllm,
     )  # fmt: skip
+
+
+def _on_gpu(config: RLConfig) -> bool:
+    return torch.cuda.is_available() and config.device != "cpu"
 
 
 class Samples(TrainerCallback):

@@ -21,6 +21,7 @@ from ddx.evaluation.tabular import Tabular, shipped_tabular
 from ddx.provenance import file_hash, versions
 from ddx.train.config import NanoConfig
 from ddx.train.nano_data import POSITIONS, Text, batches, chats, encode, fit_tokenizer
+from ddx.train.precision import as_possible
 from ddx.train.processes import processes, rank
 from ddx.train.run_folder import JsonLines, checkpoint_to_resume, write_json
 
@@ -94,6 +95,7 @@ def train(config: NanoConfig, resume: bool = False, say: Callable[[str], None] =
     Raises InputError when the data, the teacher or the checkpoint to resume from is missing.
     """
     checkpoint = checkpoint_to_resume(config.out, resume)
+    config = as_possible(config, torch.cuda.is_available(), say)
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(config.seed)
     teacher = config.teacher or shipped_tabular()

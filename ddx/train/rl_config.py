@@ -77,7 +77,7 @@ class RLConfig(BaseModel):
     device: Literal["auto", "cpu", "gpu"] = "auto"
     generation: Literal["transformers", "vllm-colocate", "vllm-server"] = "transformers"
     vllm_url: str | None = None
-    bf16: bool = Field(True, description="frozen base and autocast in bfloat16; the adapter stays in float32")
+    bf16: bool = Field(True, description="base and autocast in bfloat16 where the machine has it; adapter in float32")
     gradient_checkpointing: bool = False
     shared_prompts: bool = Field(
         True, description="with generation by transformers: compute each prompt once a step, not once a completion"
@@ -86,7 +86,10 @@ class RLConfig(BaseModel):
     samples_every: int = Field(10, ge=1, description="steps between sample completions in samples.jsonl")
     dev_cases: int = Field(400, ge=4, description="dev cases on which the best checkpoint is chosen")
     calibration_cases: int = Field(250, ge=0, description="patients a stage for the calibrator after training; 0: none")
-    evaluate: str = Field("standard", description="test sample after training: standard, release, a number; none")
+    evaluate: str = Field(
+        "standard", coerce_numbers_to_str=True, pattern=r"^(standard|release|none|[1-9]\d*)$",
+        description="test sample after training: standard, release, a number of cases at each stage; none",
+    )  # fmt: skip
     report_to: Literal["none", "tensorboard", "wandb"] = "tensorboard"
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from pathlib import Path
 from ddx.errors import InputError
 from ddx.files import write_text
 from ddx.train.config import Config, NanoConfig, RLConfig, TabularConfig, load_config
+from ddx.train.processes import one_first
 
 Say = Callable[[str], None]
 
@@ -67,32 +68,37 @@ def _reinforce(config: RLConfig, resume: bool, say: Say) -> Path:
 
 def _ready(config: RLConfig, say: Say) -> None:
     """Make the data and the start model where they are missing and the config says from what."""
-    if config.source is not None and not (config.data / "manifest.json").exists():
-        from ddx.data.prepare import prepare
+    with one_first():
+        if config.source is not None and not (config.data / "manifest.json").exists():
+            from ddx.data.prepare import prepare
 
-        say(f"preparing {config.data} from {config.source}")
-        prepare(config.source, config.data)
+            say(f"preparing {config.data} from {config.source}")
+            prepare(config.source, config.data)
+        _fetch(config.base, say)
     if config.start is not None and not (config.start / "model.json").exists():
         _warm_up(config.warm_start, config.start, say)
-    if config.base is not None:
-        from ddx.engines.base_models import get
-
-        get(config.base, say)
 
 
 def _warm_up(recipe: Path | None, out: Path, say: Say) -> None:
     """Run the config that makes the folder `out`, going on where an earlier try stopped. None: nothing to do."""
     if recipe is None:
         return
-    from ddx.engines.base_models import get
-
     config = load_config(recipe)
     if config.out != out:
         raise InputError(f"{recipe}: writes to {config.out}, but {out} is wanted; set both alike")
-    if base := getattr(config, "base", None):
-        get(base, say)
+    with one_first():
+        _fetch(getattr(config, "base", None), say)
     say(f"warm start: {recipe}")
     run(config, (config.out / "checkpoints").is_dir(), say)
+    with one_first():  # it wrote the model that all of them go on from
+        pass
+
+
+def _fetch(base: str | None, say: Say) -> None:
+    if base is not None:
+        from ddx.engines.base_models import get
+
+        get(base, say)
 
 
 def _finish(config: RLConfig, folder: Path, say: Say) -> None:

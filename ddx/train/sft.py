@@ -24,6 +24,7 @@ from ddx.provenance import file_hash, versions
 from ddx.train.config import SFTConfig
 from ddx.train.examples import build
 from ddx.train.packing import Pack
+from ddx.train.precision import as_possible
 from ddx.train.processes import processes, rank
 from ddx.train.run_folder import JsonLines, checkpoint_to_resume, write_json
 
@@ -133,6 +134,7 @@ def train(config: SFTConfig, resume: bool = False, say: Callable[[str], None] = 
     Raises InputError when the data, the teacher, the base or the checkpoint to resume from is missing.
     """
     checkpoint = checkpoint_to_resume(config.out, resume)
+    config = as_possible(config, torch.cuda.is_available(), say)
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(config.seed)
     folder = resolve(config.base)

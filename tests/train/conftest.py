@@ -18,6 +18,12 @@ TINY_NANO = [
 
 
 @pytest.fixture(scope="session")
+def tiny_nano_options() -> list[str]:
+    """The keys of the config behind `tiny_nano`."""
+    return TINY_NANO
+
+
+@pytest.fixture(scope="session")
 def tiny_data(some_patients: Callable[[int], Path]) -> Path:
     """1,800 real DDXPlus patients, prepared."""
     return some_patients(1800)

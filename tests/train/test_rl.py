@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +120,30 @@ def test_two_processes_share_a_step(tiny_nano: Path, tiny_data: Path, tmp_path: 
     done = subprocess.run(resumed, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr[-2000:]
     assert list(metrics(out).index) == [1, 2, 3, 4]
+
+
+def test_one_command_makes_what_is_missing(ddxplus_folder: Path, tiny_nano_options: list[str], tmp_path: Path) -> None:
+    """Patients prepared, base warmed up, trained, calibrated, evaluated, in two processes that wait for each other."""
+    with gzip.open(ddxplus_folder / "patients_other_splits.csv.gz", "rt", encoding="utf-8") as handle:
+        (tmp_path / "patients.csv").write_text("".join(islice(handle, 1800)), encoding="utf-8")
+    data, start, out = tmp_path / "data", tmp_path / "nano", tmp_path / "all"
+    warm = tmp_path / "nano.yaml"
+    options = [*tiny_nano_options, "method=nano", f"data={data}", f"out={start}"]
+    warm.write_text("\n".join(x.replace("=", ": ", 1) for x in options))
+    path = recipe(tmp_path, start, data)
+    path.write_text(f"{path.read_text()}warm_start: {warm}\nsource: {tmp_path}\n")
+    small = [x for x in SMALL if not x.startswith(("calibration_cases", "evaluate"))]
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29518",
+        str(Path(sys.executable).parent / "ddx"), "train", str(path),
+        *small, f"out={out}", "steps=2", "calibration_cases=15", "evaluate=10",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1] == str(out)
+    assert json.loads((out / "evaluation.json").read_text())["n"] == 40
+    model = load_model(str(out))
+    assert model.calibrator.n_cases and model.predict(Case("1", age=61, sex="M", text="Chest pain; cough.")).raw_text
 
 
 def test_an_interrupt_saves_what_was_learned(tiny_nano: Path, tiny_data: Path, tmp_path: Path) -> None:
