@@ -7,10 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from app.parts import charts, theme
+from app.parts import theme
 from app.parts.evaluation import figure, list_metric, load_evaluation
-from app.parts.texts import LEVELS, STAGES, count, interval
 from ddx.errors import InputError
+from ddx.evaluation import charts
+from ddx.evaluation.words import LEVELS, STAGES, count, interval
 
 READING = """
 **How to read it.** If confidence means what it says, the line follows the dashed diagonal: of all

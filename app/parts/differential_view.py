@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import html
 
-from app.parts.texts import STATUS, how_to_read, percent
+from app.parts.texts import STATUS, how_to_read
 from ddx.differential import Diagnosis, Differential
+from ddx.evaluation.words import percent
 
 MUST_NOT_MISS = "Must not miss"
 UNMATCHED = "Not in the vocabulary, no code"

@@ -11,9 +11,9 @@ from typing import Any
 import streamlit as st
 
 import ddx
-from app.parts.texts import STAGES, percent
 from ddx.case import Case
 from ddx.errors import InputError
+from ddx.evaluation.words import STAGES, percent
 
 RUN = "Run `ddx eval`, which measures the model on the standard sample and writes it."
 

@@ -1,9 +1,10 @@
-"""Looks: the style sheet, the mark, and the chart colours for light and dark."""
+"""Looks: the style sheet, the mark, and which chart colours the reader's browser wants."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
+
+from ddx.evaluation.charts import DARK, LIGHT, Palette
 
 _STYLE = Path(__file__).with_name("theme.css")
 
@@ -14,22 +15,6 @@ MARK = (
     "<rect x='2' y='10' width='12' height='4' rx='1.5'/>"
     "<rect x='2' y='16' width='6' height='4' rx='1.5'/></g></svg>"
 )
-
-
-@dataclass(frozen=True)
-class Palette:
-    """Colours of a chart."""
-
-    line: str
-    band: str
-    points: str
-    diagonal: str
-    text: str
-    grid: str
-
-
-LIGHT = Palette("#0f766e", "#b9d9d6", "#16425b", "#5b6b70", "#37474d", "#e3eaea")
-DARK = Palette("#3fb8a8", "#234a4a", "#d8e6ee", "#93a5aa", "#b9c7ca", "#26363c")
 
 
 def apply() -> None:

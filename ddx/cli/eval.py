@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -23,11 +24,14 @@ def evaluate(
         Path | None, typer.Option("--completions", help="Completions of an earlier run, to be read again.")
     ] = None,
     base_cases: Annotated[int, typer.Option("--base-cases", min=0, help="Cases a stage for the untrained base.")] = 100,
+    figures: Annotated[
+        Path | None, typer.Option("--figures", help="A folder for all reliability diagrams: SVG, PNG, Vega-Lite, CSV.")
+    ] = None,
 ) -> None:
     """Measure a model on the fixed sample, beside the tabular classifier and the untrained base model.
 
-    Writes OUT and, beside it, the same as tables (.md) and what the model wrote for each case, without the case's
-    text (.completions.jsonl).
+    Writes OUT and, beside it, a report to read (.html), the same as tables (.md), a row a case (.cases.parquet) and
+    what the model wrote, without the case's text (.completions.jsonl).
     """
     from ddx.cli.loading import load_for_command
     from ddx.cli.show import bars, ticker
@@ -49,7 +53,25 @@ def evaluate(
 
         base = prompted_base(loaded)
     with bars() as progress:
-        result, records = run(loaded, base, plan, ticker(progress))
-    table = write_evaluation(out, result, records)
+        found = run(loaded, base, plan, ticker(progress))
+    table = write_evaluation(out, found, _command(out, model, split, sample, vignettes, completions, base_cases))
+    if figures is not None:
+        from ddx.evaluation.figures import write_figures
+
+        write_figures(found.result, figures)
     typer.echo(table)
     typer.echo(out, err=True)
+
+
+def _command(out: Path, model: str | None, split: str, sample: str, *rest: Path | int | None) -> str:
+    """What was asked for, to be run again."""
+    vignettes, completions, base_cases = rest
+    words: list[str] = ["ddx", "eval"]
+    for flag, value, usual in (
+        ("--model", model, None), ("--split", split, "test"), ("--sample", sample, "standard"),
+        ("--vignettes", vignettes, None), ("--completions", completions, None), ("--base-cases", base_cases, 100),
+        ("-o", out, None),
+    ):  # fmt: skip
+        if value != usual:
+            words += [flag, str(value)]
+    return shlex.join(words)

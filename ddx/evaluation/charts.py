@@ -1,16 +1,16 @@
-"""The reliability diagram and its histogram (Altair), and the same in words and as a table."""
+"""The charts of an evaluation (Altair), and the reliability diagram in words and as a table."""
 
 from __future__ import annotations
 
 import html
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 
-from app.parts.texts import count, percent
-from app.parts.theme import Palette
+from ddx.evaluation.words import count, percent
 
 SIDE = 400  # pixels of the plot's side
 CELLS = 20  # of the histogram: 5 points of confidence each
@@ -18,6 +18,22 @@ _ENDS = 0.002  # logit axes stop here and at 1 minus this
 _LOGIT_TICKS = (0.005, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98, 0.995)
 
 Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of a chart."""
+
+    line: str
+    band: str
+    points: str
+    diagonal: str
+    text: str
+    grid: str
+
+
+LIGHT = Palette("#0f766e", "#b9d9d6", "#16425b", "#5b6b70", "#37474d", "#e3eaea")
+DARK = Palette("#3fb8a8", "#234a4a", "#d8e6ee", "#93a5aa", "#b9c7ca", "#26363c")
 
 
 def reliability_chart(data: Mapping[str, Any], colours: Palette, logit: bool, outcome: str) -> alt.LayerChart:
@@ -82,6 +98,56 @@ def histogram(data: Mapping[str, Any], colours: Palette) -> alt.Chart:
         ).properties(height=110),
         colours,
     )
+
+
+def risk_coverage_chart(found: Mapping[str, Any], names: Mapping[str, str], colours: Palette) -> alt.Chart:
+    """Risk against coverage, a line for each group of `ddx.evaluation.decisions.selective_figures`."""
+    rows = [
+        {"coverage": c, "risk": r, "evidence": names[group]}
+        for group, curve in found.items()
+        if group != "all"
+        for c, r in zip(curve["coverage"], curve["risks"], strict=True)
+    ]
+    chart = alt.Chart(_values(rows)).mark_line(strokeWidth=2)
+    return _dressed(
+        chart.encode(
+            x=alt.X("coverage:Q", title="Share of cases answered", axis=alt.Axis(format=".0%")),
+            y=alt.Y("risk:Q", title="Wrong among those answered", axis=alt.Axis(format=".0%")),
+            color=_lines("evidence", [names[g] for g in found if g != "all"]),
+        ),
+        colours,
+    )
+
+
+def decision_chart(curve: Mapping[str, Any], colours: Palette) -> alt.Chart:
+    """Net benefit with its interval over thresholds, beside working up everybody and nobody."""
+    ways = {"by the list": "model", "everybody": "treat_all"}
+    rows = [
+        {"threshold": t, "value": e["value"], "low": e["low"], "high": e["high"], "who": who}
+        for who, key in ways.items()
+        for t, e in zip(curve["thresholds"], curve[key], strict=True)
+    ]
+    rows += [{"threshold": t, "value": 0, "low": 0, "high": 0, "who": "nobody"} for t in curve["thresholds"]]
+    base = alt.Chart(_values(rows)).encode(
+        x=alt.X("threshold:Q", title="Acted on from this probability up", axis=alt.Axis(format=".0%")),
+        color=_lines("who", [*ways, "nobody"]),
+    )
+    lowest = min(e["low"] for e in curve["model"])
+    scale = alt.Scale(domain=[min(-0.05, lowest), max(e["high"] for e in curve["treat_all"])], clamp=True)
+    band = base.mark_area(opacity=0.18).encode(
+        y=alt.Y("low:Q", title="Net benefit, cases found", scale=scale), y2="high:Q"
+    )
+    line = base.mark_line(strokeWidth=2, clip=True).encode(y=alt.Y("value:Q", scale=scale))
+    return _dressed(alt.layer(band, line), colours)
+
+
+def _lines(name: str, order: Sequence[str]) -> alt.Color:
+    """Colours that can be told apart without seeing red and green (Okabe & Ito 2008)."""
+    shades = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"]
+    return alt.Color(
+        f"{name}:N", title=None, sort=list(order), scale=alt.Scale(domain=list(order), range=shades[: len(order)]),
+        legend=alt.Legend(orient="bottom", columns=2),
+    )  # fmt: skip
 
 
 def cell_counts(bins: Sequence[Mapping[str, Any]]) -> list[float]:

@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ddx.data.splits import Split
 from ddx.differential import NOTICE, Differential
+from ddx.evaluation.cases import case_table
 from ddx.evaluation.completions import records_of, stored_answers
+from ddx.evaluation.decisions import decision_figures, selective_figures
+from ddx.evaluation.examples import wrong_examples
 from ddx.evaluation.measure import GROUPS, batch_of, batch_of_posterior, figures, reliability_by_group, rounded
 from ddx.evaluation.outside import load_outside, outside_figures
 from ddx.evaluation.sample import Sample, draw, patient_ids
+from ddx.evaluation.subgroups import subgroup_figures
 from ddx.evaluation.tabular import Tabular, shipped_tabular
 from ddx.metrics import per_case
 from ddx.metrics.aggregate import paired_difference
@@ -24,7 +29,7 @@ from ddx.metrics.per_case import Batch
 from ddx.model import Model
 from ddx.provenance import file_hash, ids_hash
 
-PROTOCOL = "1"
+PROTOCOL = "2"  # 2: subgroups, selective prediction, decision curves, examples
 COMPARED = {"pass@1": lambda b: per_case.pass_at(b, 1), "brier_list": per_case.brier_list}
 OnDone = Callable[[str, int, int], None]
 
@@ -42,8 +47,17 @@ class Plan:
     completions: Path | None = None
 
 
-def evaluate(model: Model, base: Model | None, plan: Plan, on_done: OnDone) -> tuple[dict[str, Any], list[dict]]:
-    """(the evaluation as JSON-like data, one record a case with what the model wrote).
+@dataclass(frozen=True)
+class Evaluation:
+    """`result`: every figure, as JSON-like data. `records`: what the model wrote, one a case. `cases`: a row a case."""
+
+    result: dict[str, Any]
+    records: list[dict[str, Any]]
+    cases: pd.DataFrame
+
+
+def evaluate(model: Model, base: Model | None, plan: Plan, on_done: OnDone) -> Evaluation:
+    """Measure a model on the plan's cases, beside its references.
 
     `base` is the base model without training, prompted (see `ddx.model.prompted_base`); None leaves it out.
     `on_done(what, total, more)` hears of progress.
@@ -84,8 +98,12 @@ def evaluate(model: Model, base: Model | None, plan: Plan, on_done: OnDone) -> t
         "tabular_sha256": file_hash(shipped_tabular()),
         "minus_tabular": _differences(batch, tabular, sample),
         "failures": _failures(lists),
-        "reliability": reliability_by_group(batch, sample),
+        "subgroups": subgroup_figures(batch, sample, GROUPS),
+        "reliability": reliability_by_group(batch, sample, subgroups=True),
         "reliability_stated": reliability_by_group(as_stated, sample),
+        "selective": selective_figures(batch, sample, GROUPS),
+        "decision": decision_figures(batch, sample, model.vocabulary, GROUPS),
+        "examples": wrong_examples(sample, answers, lists, model.vocabulary),
     }  # fmt: skip
     if base is not None and plan.base_cases:
         small = sample.first(plan.base_cases)
@@ -105,7 +123,7 @@ def evaluate(model: Model, base: Model | None, plan: Plan, on_done: OnDone) -> t
             known = [v for v in vignettes if v.key is not None]
             written = base.predict_many([v.case for v in known], _ticker(on_done, "base, outside", len(known)))
             result["outside"]["base-prompted"] = outside_figures(known, written)
-    return rounded(result), records_of(sample, answers)
+    return Evaluation(rounded(result), records_of(sample, answers), case_table(batch, sample, model.vocabulary, lists))
 
 
 def _differences(batch: Batch, other: Batch, sample: Sample) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 from ddx.calibration.reliability import reliability
 from ddx.differential import Differential
 from ddx.evaluation.sample import Sample
+from ddx.evaluation.subgroups import members
 from ddx.metrics import ddxplus, per_case
 from ddx.metrics.aggregate import mean_interval, ratio
 from ddx.metrics.calibration import corp, ece, ece_null
@@ -35,9 +36,9 @@ def batch_of(differentials: Sequence[Differential], sample: Sample, vocabulary: 
 
 
 def batch_of_posterior(posterior: np.ndarray, sample: Sample, k: int) -> Batch:
-    """Arrays of the k likeliest conditions of a posterior [n, C]."""
+    """Arrays of the k likeliest conditions of a posterior [n, C]; in millionths, to be the same on every machine."""
     codes = np.argsort(-posterior, axis=1, kind="stable")[:, :k]
-    conf = np.take_along_axis(posterior, codes, axis=1)
+    conf = np.round(np.take_along_axis(posterior, codes, axis=1), 6)
     conf = conf / np.maximum(1.0, conf.sum(axis=1, keepdims=True))
     return Batch(codes, conf, np.array(sample.truth), sample.gold, np.ones(len(codes), dtype=bool))
 
@@ -116,11 +117,14 @@ def _ece(conf: np.ndarray, hit: np.ndarray, mask: np.ndarray | None) -> dict[str
             "within_null": bool(value <= null.high)}  # fmt: skip
 
 
-def reliability_by_group(batch: Batch, sample: Sample) -> dict[str, dict[str, Any]]:
-    """Reliability data at the level of items, first diagnoses and whole lists, for all cases and by stage."""
+def reliability_by_group(batch: Batch, sample: Sample, subgroups: bool = False) -> dict[str, dict[str, Any]]:
+    """Reliability data at the level of items, first diagnoses and whole lists, for all cases and by stage; with
+    `subgroups` by sex and by age band, too."""
     out: dict[str, dict[str, Any]] = {"item": {}, "top1": {}, "set": {}}
-    for group in GROUPS:
-        rows = np.array(sample.where(group))
+    groups = {group: np.array(sample.where(group), dtype=np.int64) for group in GROUPS}
+    if subgroups:
+        groups |= {name: np.flatnonzero(x) for kind in members(sample).values() for name, x in kind.items()}
+    for group, rows in groups.items():
         if not len(rows):
             continue
         part = batch.take(rows)

@@ -1,4 +1,4 @@
-"""An evaluation as Markdown tables, for the documents that quote it."""
+"""An evaluation as tables: rows for the report, and Markdown for the documents that quote it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 Figure = Mapping[str, Any]
-_WHO = {"model": "ddx", "tabular": "tabular classifier", "base-prompted": "base model, prompted"}
+WHO = {"model": "ddx", "tabular": "tabular classifier", "base-prompted": "base model, prompted"}
 _ROWS = {
     "pass@1": "first diagnosis right",
     "pass@3": "among the first three",
@@ -23,29 +23,54 @@ _ROWS = {
     "tokens_per_distinct": "tokens written for each distinct right diagnosis",
     "seconds_p50": "seconds a case in batches, median",
 }
+Row = tuple[str, str, list[str]]
+
+
+def figure_rows(result: Mapping[str, Any]) -> list[Row]:
+    """(metric, who, a cell for each stage) of the model and its references."""
+    groups = {"model": result["metrics"], **result["baselines"]}
+    rows = []
+    for name, words in _ROWS.items():
+        for who, figures in groups.items():
+            cells = [cell(figures.get(stage, {}).get(name)) for stage in result["metrics"]]
+            if any(cells):
+                rows.append((words, WHO[who], cells))
+    return rows
+
+
+def sizes(result: Mapping[str, Any]) -> list[Row]:
+    """How many cases stand behind the figures of each."""
+    groups = {"model": result["metrics"], **result["baselines"]}
+    return [("n", WHO[who], [f"{f['pass@1']['n']:,}" for f in figures.values()]) for who, figures in groups.items()]
+
+
+def difference_rows(result: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """(metric, a cell for each stage): the model minus the tabular classifier, paired."""
+    found = result["minus_tabular"]
+    return [(_ROWS[name], [cell(found[stage][name]) for stage in result["metrics"]]) for name in found["all"]]
+
+
+def outside_lines(result: Mapping[str, Any]) -> list[str]:
+    """A sentence on the outside vignettes for each model that answered them."""
+    lines = []
+    for who, found in result.get("outside", {}).items():
+        inside = found["in_vocabulary"]
+        figures = ", ".join(f"{name} {cell(figure)}" for name, figure in inside.items())
+        lines.append(f"Outside vignettes in the vocabulary, {WHO[who]} (n={inside['pass@1']['n']}): {figures}.")
+    return lines
 
 
 def to_markdown(result: Mapping[str, Any]) -> str:
     """Headline tables: by stage beside the references, differences to the tabular classifier, outside cases."""
-    groups = {"model": result["metrics"], **result["baselines"]}
     stages = list(result["metrics"])
     lines = [f"| | | {' | '.join(stages)} |", f"|---|---|{'---:|' * len(stages)}"]
-    for name, words in _ROWS.items():
-        for who, figures in groups.items():
-            cells = [cell(figures.get(stage, {}).get(name)) for stage in stages]
-            if any(cells):
-                lines.append(f"| {words} | {_WHO[who]} | {' | '.join(cells)} |")
-    sizes = {_WHO[who]: [f["pass@1"]["n"] for f in figures.values()] for who, figures in groups.items()}
-    lines += ["", "n: " + "; ".join(f"{who} {', '.join(map(str, ns))}" for who, ns in sizes.items()) + "."]
-    lines += ["", "Model minus tabular classifier, on the same cases:", ""]
+    lines += [f"| {words} | {who} | {' | '.join(cells)} |" for words, who, cells in figure_rows(result)]
+    each = "; ".join(f"{who} {', '.join(ns)}" for _, who, ns in sizes(result))
+    lines += ["", f"n: {each}.", "", "Model minus tabular classifier, on the same cases:", ""]
     lines += [f"| | {' | '.join(stages)} |", f"|---|{'---:|' * len(stages)}"]
-    for name in result["minus_tabular"]["all"]:
-        cells = [cell(result["minus_tabular"][stage][name]) for stage in stages]
-        lines.append(f"| {_ROWS[name]} | {' | '.join(cells)} |")
-    for who, found in result.get("outside", {}).items():
-        inside = found["in_vocabulary"]
-        figures = ", ".join(f"{name} {cell(figure)}" for name, figure in inside.items())
-        lines += ["", f"Outside vignettes in the vocabulary, {_WHO[who]} (n={inside['pass@1']['n']}): {figures}."]
+    lines += [f"| {words} | {' | '.join(cells)} |" for words, cells in difference_rows(result)]
+    for line in outside_lines(result):
+        lines += ["", line]
     return "\n".join(lines) + "\n"
 
 

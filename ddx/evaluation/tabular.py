@@ -181,5 +181,6 @@ def _loss(p: np.ndarray, y: np.ndarray) -> float:
 
 
 def _forward(layers: list[tuple[np.ndarray, np.ndarray]], x: sp.csr_matrix) -> np.ndarray:
-    (w1, b1), (w2, b2) = layers
-    return np.maximum(x @ w1 + b1, 0) @ w2 + b2
+    # in float64: its rounding depends on the machine far below what any figure shows, that of float32 does not
+    (w1, b1), (w2, b2) = [(w.astype(np.float64), b.astype(np.float64)) for w, b in layers]
+    return np.maximum(x.astype(np.float64) @ w1 + b1, 0) @ w2 + b2

@@ -19,7 +19,8 @@ from ddx.provenance import file_hash
 
 _PARTS = (
     "n", "data", "calibrator", "metrics", "metrics_stated", "baselines.tabular", "tabular_sha256", "minus_tabular",
-    "failures", "reliability", "reliability_stated",
+    "failures", "subgroups", "reliability", "reliability_stated",
+    "selective", "decision", "examples",
 )  # fmt: skip
 _HASHES = ("adapter_sha256", "base_sha256", "calibrator_sha256", "vocabulary_sha256", "prompt_sha256")
 
@@ -53,7 +54,7 @@ def verify(report: Path, model: Model, data: Path, on_done: Callable[[str, int, 
     if file_hash(completions) != stated["completions_sha256"]:
         return Verdict((), (f"{completions.name}: not the bytes that the report was made from",), ())
     plan = Plan(data, stated["data"]["split"].split()[0], stated["data"]["sample"], None, 0, completions)
-    found, _ = evaluate(model, None, plan, on_done)
+    found = evaluate(model, None, plan, on_done).result
     differing = tuple(
         _difference(part, stated, found) for part in _PARTS if _bytes(stated, part) != _bytes(found, part)
     )

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ddx.differential import NOTICE
-from ddx.files import write_text
+from ddx.files import write_table, write_text
 
 _PANELS = {
     "reward": "mean reward",
@@ -34,9 +34,7 @@ _ROWS = {
 def write_report(folder: Path) -> None:
     """Write `metrics.parquet`, `steps.svg`, `RUN.md` and `CARD.md` into a run folder, from what it holds."""
     table = pd.DataFrame(read_metrics(folder)).sort_values("step")
-    partial = folder / "metrics.partial"
-    table.to_parquet(partial, index=False)
-    partial.replace(folder / "metrics.parquet")
+    write_table(folder / "metrics.parquet", table)
     write_text(folder / "steps.svg", _picture(table))
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     chosen = folder / "selection.json"

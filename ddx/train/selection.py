@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ddx.engines.local import TransformersEngine
 from ddx.engines.merging import merge
 from ddx.evaluation.sample import draw
+from ddx.files import write_table
 from ddx.metrics.aggregate import mean_interval, paired_difference
 from ddx.model import Model, format_of
 from ddx.rewards import Reward, RewardOptions, Scored
@@ -42,7 +44,10 @@ class Candidate:
 
 
 def select(config: RLConfig, say: Callable[[str], None] = print) -> Figures:
-    """Evaluate every candidate on dev patients, make the best one the run folder's model, write `selection.json`."""
+    """Evaluate every candidate on dev patients and make the best one the run folder's model.
+
+    Writes `selection.json`, and `dev.parquet` with a row for each step and dev case, so that runs can be pooled.
+    """
     card = start_card(config)
     options = replace(config.reward_options(card["k"]), format_reward=0.0, length_penalty=0.0)
     found: dict[int, dict[str, np.ndarray]] = {}
@@ -69,6 +74,8 @@ def select(config: RLConfig, say: Callable[[str], None] = print) -> Figures:
         },
     }
     _keep(best, config, card["base"])
+    rows = pd.concat([pd.DataFrame({"step": step, **parts}).rename_axis("case") for step, parts in found.items()])
+    write_table(config.out / "dev.parquet", rows.reset_index())
     write_json(config.out / "selection.json", result)
     return result
 
