@@ -64,7 +64,7 @@ def _options(
 # Commands. Modules under ddx/cli import only typer and the ground at the top; whatever is heavy (torch,
 # transformers, pyarrow, ddx.model, …) is imported inside the command's function, to keep `ddx --help` fast.
 # ---------------------------------------------------------------------------------------------------------
-from ddx.cli import calibrate, data, models, predict, reward, score, train, verify  # noqa: E402
+from ddx.cli import calibrate, compare, data, limit, models, predict, reward, score, stability, train, verify  # noqa: E402
 from ddx.cli import eval as evaluation  # noqa: E402
 
 app.command("predict")(predict.predict)
@@ -74,5 +74,8 @@ app.add_typer(models.app, name="models")
 app.command("train")(train.train)
 app.command("calibrate")(calibrate.calibrate)
 app.command("eval")(evaluation.evaluate)
+app.command("compare")(compare.compare)
 app.command("reward")(reward.reward)
 app.command("verify")(verify.verify)
+app.command("stability")(stability.stability)
+app.command("limit")(limit.limit)
