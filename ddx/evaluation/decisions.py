@@ -9,7 +9,7 @@ import numpy as np
 from ddx.calibration.selective import aurc, mistakes, risk_coverage
 from ddx.evaluation.sample import Sample
 from ddx.metrics import per_case
-from ddx.metrics.aggregate import interval_of
+from ddx.metrics.aggregate import interval_of, mean_interval
 from ddx.metrics.decision import THRESHOLDS, decision_curve, must_not_miss
 from ddx.metrics.per_case import Batch
 from ddx.vocabulary import Vocabulary
@@ -40,7 +40,7 @@ def selective_figures(batch: Batch, sample: Sample, groups: tuple[str, ...]) -> 
             at = np.searchsorted(curve.coverage, GRID - 1e-9)
             found[what][group] = {
                 "n": len(rows),
-                "risk": float(wrong[rows].mean()),
+                "risk": mean_interval(wrong[rows], draws=DRAWS).to_dict(),
                 "aurc": _aurc(score[rows], wrong[rows]),
                 "coverage": curve.coverage[at].tolist(),
                 "risks": curve.risk[at].tolist(),

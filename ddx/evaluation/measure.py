@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +14,13 @@ from ddx.differential import Differential
 from ddx.evaluation.sample import Sample
 from ddx.evaluation.subgroups import members
 from ddx.metrics import ddxplus, per_case
-from ddx.metrics.aggregate import mean_interval, ratio
-from ddx.metrics.calibration import corp, ece, ece_null
+from ddx.metrics.aggregate import interval_of, mean_interval, ratio
+from ddx.metrics.calibration import Corp, corp_of_cases, ece, ece_null
+from ddx.metrics.hierarchy import hierarchical
 from ddx.metrics.per_case import EMPTY, UNMATCHED, Batch
 from ddx.vocabulary import Vocabulary
 
+DRAWS = 400  # of the bootstrap where a draw is more than a mean
 GROUPS = ("all", "initial", "quarter", "half", "full")
 Figures = dict[str, dict[str, Any]]
 
@@ -47,7 +49,7 @@ def figures(
     batch: Batch, sample: Sample, vocabulary: Vocabulary, cost: dict[str, np.ndarray] | None = None
 ) -> dict[str, Figures]:
     """Metric → estimate, for all cases and by stage. `cost` holds arrays [n] such as tokens and seconds."""
-    own = _ddxplus(batch, sample, vocabulary) if sample.shown else {}
+    own = _hierarchical(batch, vocabulary) | (_ddxplus(batch, sample, vocabulary) if sample.shown else {})
     found = {}
     for group in GROUPS:
         rows = np.array(sample.where(group))
@@ -56,6 +58,16 @@ def figures(
             found[group] = _figures(batch.take(rows), part)
             found[group] |= {name: mean_interval(values[rows]).to_dict() for name, values in own.items()}
     return found
+
+
+def _hierarchical(batch: Batch, vocabulary: Vocabulary) -> dict[str, np.ndarray]:
+    """Partial credit along ICD-10, [n]: the first diagnosis against the pathology, the list against the gold one."""
+    codes = [condition.icd10 for condition in vocabulary]
+    pathology = replace(batch, gold=[frozenset({int(t)}) for t in batch.truth])
+    return {
+        "icd10_f1@1": hierarchical(pathology, codes, 1).f1,
+        "icd10_f1": hierarchical(batch, codes, batch.codes.shape[1]).f1,
+    }
 
 
 def _ddxplus(batch: Batch, sample: Sample, vocabulary: Vocabulary) -> dict[str, np.ndarray]:
@@ -89,8 +101,7 @@ def _figures(batch: Batch, cost: dict[str, np.ndarray]) -> Figures:
     out: Figures = {name: mean_interval(values).to_dict() for name, values in per.items()}
     for name, values in cost.items():
         if name == "seconds":
-            out["seconds_p50"] = _point(np.quantile(values, 0.5), len(values))
-            out["seconds_p95"] = _point(np.quantile(values, 0.95), len(values))
+            out["seconds_p50"], out["seconds_p95"] = (_quantile(values, q) for q in (0.5, 0.95))
         else:
             out[name] = mean_interval(values).to_dict()
     if "tokens" in cost:
@@ -101,11 +112,11 @@ def _figures(batch: Batch, cost: dict[str, np.ndarray]) -> Figures:
         out["ece_item"] = _ece(readable.conf, hits, mask)
         out["ece_top1"] = _ece(readable.conf[:, 0], hits[:, 0], None)
         out["ece_set"] = _ece(np.minimum(1.0, per_case.set_confidence(readable)), per_case.set_hit(readable), None)
-        fit = corp(readable.conf[:, 0], hits[:, 0])
-        out["brier_skill_top1"] = _point(fit.brier_skill, len(readable))
-        out["mcb_top1"], out["dsc_top1"] = _point(fit.mcb, len(readable)), _point(fit.dsc, len(readable))
-        items = corp(readable.conf, hits, mask)
-        out["brier_skill_item"] = _point(items.brier_skill, len(readable))
+        for level, of in (
+            ("top1", corp_of_cases(readable.conf[:, 0], hits[:, 0])),
+            ("item", corp_of_cases(readable.conf, hits, mask)),
+        ):
+            out |= {f"{part}_{level}": _corp_part(of, part, len(readable)) for part in ("brier_skill", "mcb", "dsc")}
     return out
 
 
@@ -148,5 +159,9 @@ def rounded(value: Any, digits: int = 5) -> Any:
     return [rounded(v, digits) for v in value] if isinstance(value, list) else value
 
 
-def _point(value: float, n: int) -> dict[str, Any]:
-    return {"value": float(value), "n": n}
+def _corp_part(of: Callable[[np.ndarray], Corp], part: str, n: int) -> dict[str, Any]:
+    return interval_of(lambda rows: float(getattr(of(rows), part)), n, DRAWS).to_dict()
+
+
+def _quantile(values: np.ndarray, q: float) -> dict[str, Any]:
+    return interval_of(lambda rows: float(np.quantile(values[rows], q)), len(values), DRAWS).to_dict()

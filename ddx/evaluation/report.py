@@ -126,7 +126,7 @@ def _selective(result: Mapping[str, Any]) -> dict[str, Any]:
     pictures = [charts.risk_coverage_chart(figures[what], _HEADS, charts.LIGHT) for what, _ in names]
     return {
         "rows": [(words, [tables.cell(figures[what][s]["aurc"]) for s in stages]) for what, words in names],
-        "risks": [(words, [f"{figures[what][s]['risk']:.3f}" for s in stages]) for what, words in names],
+        "risks": [(words, [tables.cell(figures[what][s]["risk"]) for s in stages]) for what, words in names],
         "pictures": [
             (words, _svg(picture.properties(width=270, height=220).to_dict()))
             for (_, words), picture in zip(names, pictures, strict=True)

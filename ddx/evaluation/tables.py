@@ -15,13 +15,18 @@ _ROWS = {
     "ddp": "precision of the differential (DDP)",
     "ddf1": "harmonic mean (DDF1)",
     "dsf1": "severe conditions, kept and left out (DSF1)",
+    "icd10_f1@1": "first diagnosis, partial credit along ICD-10 (hierarchical F1)",
+    "icd10_f1": "list against the gold differential (hierarchical F1)",
     "brier_list": "Brier score of the list",
     "brier_skill_item": "Brier skill of a diagnosis",
+    "mcb_item": "CORP miscalibration of a diagnosis",
+    "dsc_item": "CORP discrimination of a diagnosis",
     "ece_item": "ECE of a diagnosis (calibrated model: 95 % range)",
     "validity": "answers read in full",
     "tokens": "tokens written a case",
     "tokens_per_distinct": "tokens written for each distinct right diagnosis",
     "seconds_p50": "seconds a case in batches, median",
+    "seconds_p95": "… 95th percentile",
 }
 Row = tuple[str, str, list[str]]
 
