@@ -48,12 +48,12 @@ def train(config: RLConfig, resume: bool = False, say: Say = print) -> Path:
     """
     check_possible(config)
     checkpoint = checkpoint_to_resume(config.out, resume)
-    config = as_possible(config, _on_gpu(config), say)
     card = start_card(config)
     options = config.reward_options(card["k"])
     reward = Reward(options, format_of(card), Matcher(load_vocabulary()))
     prompts = draw_prompts(config, reward)
     say(f"{len(prompts):,} prompts in {config.steps:,} steps: {', '.join(stage_counts(prompts))}")
+    config = as_possible(config, _on_gpu(config), say)
     base = base_folder(config, card)
     tokenizer = AutoTokenizer.from_pretrained(base)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token

@@ -95,7 +95,6 @@ def train(config: NanoConfig, resume: bool = False, say: Callable[[str], None] =
     Raises InputError when the data, the teacher or the checkpoint to resume from is missing.
     """
     checkpoint = checkpoint_to_resume(config.out, resume)
-    config = as_possible(config, torch.cuda.is_available(), say)
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(config.seed)
     teacher = config.teacher or shipped_tabular()
@@ -113,6 +112,7 @@ def train(config: NanoConfig, resume: bool = False, say: Callable[[str], None] =
     steps = len(items) // config.batches_per_step
     if steps == 0:
         raise InputError(f"{len(items)} batches make no step of {config.batches_per_step}: draw more patients")
+    config = as_possible(config, torch.cuda.is_available(), say)
     model = _model(config, tokenizer)
     if first:
         _describe(config, model, teacher, texts, items, steps, say)

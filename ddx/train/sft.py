@@ -134,7 +134,6 @@ def train(config: SFTConfig, resume: bool = False, say: Callable[[str], None] = 
     Raises InputError when the data, the teacher, the base or the checkpoint to resume from is missing.
     """
     checkpoint = checkpoint_to_resume(config.out, resume)
-    config = as_possible(config, torch.cuda.is_available(), say)
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(config.seed)
     folder = resolve(config.base)
@@ -148,6 +147,7 @@ def train(config: SFTConfig, resume: bool = False, say: Callable[[str], None] = 
         raise InputError(f"{len(packs)} packs make no step of {config.packs_per_step}: draw more patients")
     if first:
         say(f"{presentations:,} presentations in {tokens:,} tokens: {len(packs):,} packs, {steps:,} steps")
+    config = as_possible(config, torch.cuda.is_available(), say)
     config.out.mkdir(parents=True, exist_ok=True)
     content = {
         **config.model_dump(mode="json"), "presentations": presentations, "tokens": tokens, "steps": steps,
