@@ -11,7 +11,7 @@ from app.parts import theme
 from app.parts.evaluation import figure, list_metric, load_evaluation
 from ddx.errors import InputError
 from ddx.evaluation import charts
-from ddx.evaluation.words import LEVELS, STAGES, count, interval
+from ddx.evaluation.words import LEVELS, OUTCOMES, STAGES, UNITS, count, interval
 
 READING = """
 **How to read it.** If confidence means what it says, the line follows the dashed diagonal: of all
@@ -19,12 +19,6 @@ statements made at 60 %, 60 % were right. Below the diagonal the model claims to
 The shaded band shows where chance alone would put the line of a perfectly calibrated model at this number
 of cases, so only what leaves the band says something about the model.
 """
-OUTCOMES = {
-    "item": "Observed: it was the patient's condition",
-    "top1": "Observed: it was the patient's condition",
-    "set": "Observed: the condition was on the list",
-}
-UNITS = {"item": "diagnosis", "top1": "first diagnosis", "set": "list"}
 METRICS: dict[str, tuple[str, ...]] = {
     "First diagnosis is right": ("pass@1",),
     "Right one among the first three": ("pass@3",),

@@ -11,7 +11,7 @@ import pandas as pd
 import vl_convert
 
 from ddx.evaluation import charts
-from ddx.evaluation.report import OUTCOMES
+from ddx.evaluation.words import OUTCOMES
 from ddx.files import write_text
 
 __all__ = ["write_figures"]

@@ -17,17 +17,11 @@ from markupsafe import Markup
 from ddx.differential import NOTICE
 from ddx.evaluation import charts, tables
 from ddx.evaluation.subgroups import SMALL
-from ddx.evaluation.words import LEVELS, STAGES, interval
+from ddx.evaluation.words import LEVELS, OUTCOMES, STAGES, UNITS, interval
 from ddx.vocabulary import load_vocabulary
 
-__all__ = ["OUTCOMES", "to_html"]
+__all__ = ["to_html"]
 
-OUTCOMES = {
-    "item": "Observed: it was the patient's condition",
-    "top1": "Observed: it was the patient's condition",
-    "set": "Observed: the condition was on the list",
-}
-UNITS = {"item": "diagnosis", "top1": "first diagnosis", "set": "list"}
 _HEADS = {"all": "all", "initial": "first finding", "quarter": "a quarter", "half": "half", "full": "all findings"}
 _SUBGROUP_ROWS = {
     "pass@1": "first diagnosis right",

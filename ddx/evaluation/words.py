@@ -17,6 +17,12 @@ LEVELS = {
     "top1": "First diagnosis",
     "set": "Whole list",
 }
+OUTCOMES = {
+    "item": "Observed: it was the patient's condition",
+    "top1": "Observed: it was the patient's condition",
+    "set": "Observed: the condition was on the list",
+}
+UNITS = {"item": "diagnosis", "top1": "first diagnosis", "set": "list"}
 
 
 def percent(p: float, digits: int = 0) -> str:
