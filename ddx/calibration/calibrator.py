@@ -25,11 +25,12 @@ from numpy.typing import ArrayLike, NDArray
 from ddx.differential import Semantics
 from ddx.errors import InputError
 
-__all__ = ["Calibrator", "Kind", "checked_lists", "list_log_scores", "pooled", "to_unit_sum"]
+__all__ = ["Calibrator", "Kind", "checked_lists", "checked_outcome", "list_log_scores", "pooled", "to_unit_sum"]
 
 Kind = Literal["identity", "isotonic", "list-softmax"]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 
 VERSION = 2
 FLOOR = 0.005  # half of the smallest whole percent: what a stated 0 is taken for before the logarithm
@@ -186,6 +187,17 @@ def checked_lists(conf: ArrayLike, mask: ArrayLike) -> tuple[Floats, Bools]:
     if not bool(np.all((p >= 0) & (p <= 1))):
         raise ValueError("confidences must be within 0 and 1")
     return p, listed
+
+
+def checked_outcome(outcome: ArrayLike, listed: Bools) -> Ints:
+    """Which slot of lists [n, K] held the pathology, int [n] in 0..K (K: none); ValueError on anything else."""
+    y = np.asarray(outcome)
+    n, k = listed.shape
+    if y.shape != (n,) or not np.issubdtype(y.dtype, np.integer) or int(y.min()) < 0 or int(y.max()) > k:
+        raise ValueError(f"outcome must hold one whole number from 0 to {k} for each of the {n} cases")
+    if not bool(np.column_stack([listed, np.ones(n, dtype=np.bool_)])[np.arange(n), y].all()):
+        raise ValueError("an outcome names an empty slot")
+    return y
 
 
 def to_unit_sum(conf: Floats) -> tuple[Floats, Bools]:

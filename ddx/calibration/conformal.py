@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddx.calibration.calibrator import checked_lists
+from ddx.calibration.calibrator import checked_lists, checked_outcome
 from ddx.errors import InputError
 
 __all__ = ["REFUSED", "Cut", "ListLength", "fit_lengths", "quantile_rank"]
@@ -181,17 +181,12 @@ def fit_lengths(
     """
     if not 0 < target < 1:
         raise InputError(f"the target must lie between 0 and 1; got {target:g}")
-    y = np.asarray(outcome)
     p, listed = _ranked(conf, mask)
     n, k = p.shape
     if n == 0:
         raise ValueError("no cases to fit a list length on")
-    if y.shape != (n,) or not np.issubdtype(y.dtype, np.integer) or int(y.min()) < 0 or int(y.max()) > k:
-        raise ValueError(f"outcome must hold one whole number from 0 to {k} for each of the {n} cases")
-    unlisted = np.full((n, 1), -np.inf)
-    given = np.column_stack([np.where(listed, p, np.nan), unlisted])[np.arange(n), y]
-    if bool(np.isnan(given).any()):
-        raise ValueError("an outcome names an empty slot")
+    y = checked_outcome(outcome, listed)
+    given = np.column_stack([p, np.full((n, 1), -np.inf)])[np.arange(n), y]
     names = _names(groups, n)
     own, few = {}, {}
     for name in [] if groups is None else np.unique(names).tolist():

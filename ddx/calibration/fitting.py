@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddx.calibration.calibrator import Calibrator, Kind, checked_lists, list_log_scores, log_stated, pooled, slopes
+from ddx.calibration.calibrator import (
+    Calibrator,
+    Kind,
+    checked_lists,
+    checked_outcome,
+    list_log_scores,
+    log_stated,
+    pooled,
+    slopes,
+)
 from ddx.metrics.calibration import isotonic
 
 __all__ = ["fit", "mean_log_loss"]
@@ -45,14 +54,10 @@ def fit(
     Raises ValueError on wrong shapes, no cases, or an outcome that names an empty slot.
     """
     p, listed = checked_lists(conf, mask)
-    y = np.asarray(outcome)
     n, k = p.shape
     if n == 0:
         raise ValueError("no cases to fit a calibrator on")
-    if y.shape != (n,) or not np.issubdtype(y.dtype, np.integer) or int(y.min()) < 0 or int(y.max()) > k:
-        raise ValueError(f"outcome must hold one whole number from 0 to {k} for each of the {n} cases")
-    if not bool(np.column_stack([listed, np.ones(n, dtype=np.bool_)])[np.arange(n), y].all()):
-        raise ValueError("an outcome names an empty slot")
+    y = checked_outcome(outcome, listed)
     if (x is not None or beside is not None) and kind != "list-softmax":
         raise ValueError(f"kind {kind!r} takes no covariates and no lists beside the stated one")
     common: dict[str, Any] = {"k": k, "n_cases": n, "fitted_on": fitted_on}
