@@ -38,7 +38,13 @@ class Sample:
 
     def first(self, each: int) -> Sample:
         """The first `each` cases of every stage."""
-        rows = [i for stage in STAGES for i in self.where(stage)[:each]]
+        return self._at([i for stage in STAGES for i in self.where(stage)[:each]])
+
+    def after(self, each: int) -> Sample:
+        """The cases of every stage but for the first `each`."""
+        return self._at([i for stage in STAGES for i in self.where(stage)[each:]])
+
+    def _at(self, rows: Sequence[int]) -> Sample:
         parts = (self.cases, self.stages, self.seeds, self.truth, self.gold, self.shown)
         return Sample(*(select(part, rows) if part else [] for part in parts))
 
