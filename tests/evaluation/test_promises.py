@@ -123,4 +123,5 @@ def test_nothing_is_promised_where_nothing_is_known() -> None:
     batch, sample = drawn(200, 9)
     nobody = Batch(batch.codes, batch.conf, batch.truth, sample.gold, np.zeros(len(batch), dtype=bool))
     promises = rules_from(nobody, sample)
-    assert promises == Promises((), (), len(sample), promises.fitted_on, promises.refused) and len(promises.refused) == 8
+    assert promises == Promises((), (), len(sample), promises.fitted_on, promises.refused)
+    assert len(promises.refused) == 8
