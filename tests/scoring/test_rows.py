@@ -188,7 +188,7 @@ def test_a_bad_row_is_one_clear_reason(tmp_path: Path, kind: str) -> None:
 
 def test_a_bad_ddxplus_row_names_its_own_columns(tmp_path: Path) -> None:
     for row, reason in {
-        "x,M,\"['E_91'\",": "row 2, column EVIDENCES: not a list",
+        "x,M,\"['E_91'\",": "row 2, column AGE: 'x' is not a number of years; column EVIDENCES: not a list",
         "5,M,E_999,": "row 2, column EVIDENCES: 'E_999' is not a known finding",
         "x,M,E_91,": "row 2, column AGE: 'x' is not a number of years",
         "5,M,E_91,E_999": "row 2, column INITIAL_EVIDENCE: 'E_999' is not a known finding",
