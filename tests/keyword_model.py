@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from ddx.case import Case
@@ -22,6 +23,7 @@ class KeywordModel:
     def __init__(self) -> None:
         self.info: dict[str, Any] = dict(INFO)
         self.seen: list[Case] = []
+        self.engine = SimpleNamespace(counts={})  # in this process: nothing to retry
 
     def predict(self, case: Case) -> Differential:
         return self.predict_many([case])[0]

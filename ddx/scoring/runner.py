@@ -1,33 +1,47 @@
-"""Score a table: every row gets a differential or a reason, in the order of the file."""
+"""Score a table: every row gets a differential or a reason, in the order of the file.
+
+Two passes. The first reads the table in windows of WINDOW rows and enters their outcomes in the journal (see
+`ddx.scoring.journal`), one transaction a window. The second reads table and journal together, writes the result
+beside its place and renames it. A run that is gone on with starts at the next window. A window always holds the
+same rows, and what the model is asked in it depends on earlier windows alone: so the model sees the same batches,
+and the result is the same to the last byte, however often the run was stopped.
+
+Identical cases (the same age, sex, findings and text) are answered once, whichever rows they stand in.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from ddx.case import Case
-from ddx.differential import NOTICE, Differential
-from ddx.errors import DdxError
+from ddx.differential import Differential
+from ddx.errors import DdxError, InputError
 from ddx.files import write_text
 from ddx.provenance import file_hash
+from ddx.scoring.journal import Entry, Journal, check_journal, open_journal
 from ddx.scoring.readers import Record, Table
 from ddx.scoring.rows import RowError, read_case
-from ddx.scoring.writers import TableWriter, check_output, differential_cells
+from ddx.scoring.summary import Summary, sidecar
+from ddx.scoring.writers import check_output, open_writer
 
-__all__ = ["Predictor", "Summary", "score_table", "status_of"]
+__all__ = ["Predictor", "Summary", "check_run", "provenance", "score_table", "status_of"]
 
 WINDOW = 96  # rows in memory: four of the model's batches, which it fills with cases of similar length
-_MESSAGES = 5  # reasons kept for the screen; all of them stand in the table
 
 
 class Predictor(Protocol):
-    """What scoring needs of a model (`ddx.model.Model` has it)."""
+    """What scoring needs of a model (`ddx.model.Model` has it).
+
+    An answer depends on what a case says, not on its id. A DdxError ends the run; any other exception costs a row.
+    """
 
     info: dict[str, Any]
 
@@ -36,50 +50,8 @@ class Predictor(Protocol):
         ...
 
 
-@dataclass
-class Summary:
-    """Counts of a run. `statuses` counts answered rows by status, `failed` the others by kind of fault."""
-
-    rows: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
-    messages: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def answered(self) -> int:
-        """Rows with at least one diagnosis."""
-        return self.statuses.total() - self.statuses["empty"]
-
-    @property
-    def seconds_per_case(self) -> float | None:
-        """Seconds for one case that went through the model; None when none did."""
-        cases = self.statuses.total()
-        return self.seconds / cases if cases else None
-
-    def line(self) -> str:
-        """The summary in one line."""
-        parts = ", ".join(f"{name} {count}" for name, count in self.statuses.most_common())
-        text = f"{self.rows} row{'s' if self.rows != 1 else ''}: {self.answered} answered"
-        text += f" ({parts})" if parts else ""
-        if self.failed:
-            faults = ", ".join(f"{name} {count}" for name, count in self.failed.most_common())
-            text += f"; {self.failed.total()} failed ({faults})"
-        each = self.seconds_per_case
-        return text + f"; {self.seconds:.1f} s" + (f", {each:.2f} s a case" if each is not None else "")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Counts for the file beside the table: no text of any case."""
-        each = self.seconds_per_case
-        return {
-            "rows": self.rows,
-            "answered": self.answered,
-            "statuses": {name: self.statuses[name] for name in sorted({*self.statuses, "ok", "repaired"})},
-            "failed": self.failed.total(),
-            "failed_by_kind": dict(sorted(self.failed.items())),
-            "seconds": round(self.seconds, 3),
-            "seconds_per_case": None if each is None else round(each, 4),
-        }
+class _Stop(Exception):
+    """Leaves the writer without a result."""
 
 
 def score_table(
@@ -90,24 +62,67 @@ def score_table(
     force: bool = False,
     limit: int | None = None,
     on_rows: Callable[[int], None] = lambda n: None,
+    resume: bool = False,
+    keep_journal: bool = False,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Summary:
     """Score the first `limit` rows (all by default) of `table` into `out`, and write `<out>.summary.json`.
 
-    A bad row is answered with its reason and never stops the run. `on_rows` hears how many more are done.
+    A bad row is answered with its reason and never stops the run. `on_rows` hears how many more are done; after
+    `resume` the kept ones count at once. `stop` is asked between windows: when it says True, the summary comes
+    back with `finished` False, and a later call with `resume` goes on. The journal is deleted at the end unless
+    `keep_journal`.
+
+    Raises InputError when `out` can't be written or the journal beside it is not this run's, DdxError when the
+    disk is full. Whatever is raised, a KeyboardInterrupt too, what the journal has is kept.
     """
-    check_output(table, out, k, force)
-    summary, began = Summary(), time.perf_counter()
-    model_id = str(model.info.get("id", ""))
-    records = islice(table.records(), limit)
-    with TableWriter(table, out, k) as writer:
-        while window := list(islice(records, WINDOW)):
-            for record, status, differential in _window(table, window, model, summary, on_rows):
-                writer.write(record.cells, differential_cells(status, differential, model_id, k))
-                summary.rows += 1
-            writer.flush()
-        summary.seconds = time.perf_counter() - began
-    _write_sidecar(table, out, model, k, limit, summary)
+    check_run(table, out, k, force, resume)
+    run = provenance(table, model, k, limit)
+    with open_journal(out, {**run, "window": WINDOW}, force, resume) as journal:
+        if journal.rows:
+            on_rows(journal.rows)
+        try:
+            _answer(table, model, limit, journal, on_rows, stop)
+            summary = _write(table, out, model, k, limit, journal, run, stop)
+        except _Stop:
+            seconds, resumptions = journal.spent()
+            return Summary(journal.rows, seconds=seconds, resumptions=resumptions, finished=False)
+        content = sidecar(run, table.path.name, out.name, summary)
+        beside = out.with_name(out.name + ".summary.json")
+        write_text(beside, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        if not keep_journal:
+            _to_disk(out)
+            journal.remove()
     return summary
+
+
+def check_run(table: Table, out: Path, k: int, force: bool, resume: bool) -> int:
+    """How many rows of an interrupted run are there to go on with. Raises InputError when a run can't start.
+
+    To be called before the model is loaded; `score_table` calls it again.
+    """
+    kept = check_journal(out, force, resume)
+    if resume and not kept.rows and not force and out.is_file():
+        raise InputError(f"{out}: nothing to go on with, and this file is already there; --force replaces it")
+    check_output(table, out, k, force or kept.replaceable)
+    return kept.rows
+
+
+def provenance(table: Table, model: Predictor, k: int, limit: int | None) -> dict[str, Any]:
+    """What an output depends on, for the sidecar and for telling one run from another. Two equal ones, equal bytes
+    (on one machine: another one, another number of threads, or a server that batches as it likes may move the last
+    digits of a confidence)."""
+    return {
+        "input": {"sha256": file_hash(table.path), **table.describe()},
+        "k": k,
+        "limit": limit,
+        "model": dict(model.info),
+        "decoding": {
+            **model.info.get("engine", {}),
+            "max_new_tokens": getattr(model, "max_new_tokens", None),
+            "seed": None,  # nothing is drawn
+        },
+    }
 
 
 def status_of(record: Record, differential: Differential) -> str:
@@ -118,67 +133,145 @@ def status_of(record: Record, differential: Differential) -> str:
     return f"empty: row {record.number}: nothing in the model's answer reads as a diagnosis{why}"
 
 
+def _answer(
+    table: Table,
+    model: Predictor,
+    limit: int | None,
+    journal: Journal,
+    on_rows: Callable[[int], None],
+    stop: Callable[[], bool],
+) -> None:
+    """The first pass: the rows that the journal does not have yet, in windows."""
+    salt = json.dumps(model.info, sort_keys=True, default=str).encode()
+    records = islice(table.records(), journal.rows, limit)
+    began = time.perf_counter()
+    while window := list(islice(records, WINDOW)):
+        if stop():
+            raise _Stop
+        entries = _window(table, window, model, journal, salt, _Heard(on_rows, len(window)))
+        now = time.perf_counter()
+        journal.add(entries, now - began)
+        began = now
+
+
 def _window(
-    table: Table, window: list[Record], model: Predictor, summary: Summary, on_rows: Callable[[int], None]
-) -> Iterator[tuple[Record, str, Differential | None]]:
+    table: Table, window: list[Record], model: Predictor, journal: Journal, salt: bytes, heard: _Heard
+) -> list[Entry]:
+    """The outcomes of a window's rows. Identical cases are asked about once, and not at all if an earlier window was.
+
+    A case on which the model failed is asked about again in a later window.
+    """
+    entries: dict[int, Entry] = {}
     cases: dict[int, Case] = {}
-    faults: dict[int, RowError] = {}
+    rows_of: dict[bytes, list[int]] = {}
     for at, record in enumerate(window):
         try:
             cases[at] = read_case(table, record)
-        except RowError as error:
-            faults[at] = error
-    on_rows(len(faults))
-    answers = dict(zip(cases, _predict(model, list(cases.values()), on_rows), strict=True))
-    for at, record in enumerate(window):
-        answer = answers.get(at)
-        if isinstance(answer, Differential):
-            status = status_of(record, answer)
-            summary.statuses["empty" if not answer.diagnoses else answer.status] += 1
-            yield record, status, answer
-            continue
-        fault = faults.get(at) or RowError("model", f"row {record.number}: the model failed ({answer})")
-        summary.failed[fault.kind] += 1
-        if len(summary.messages) < _MESSAGES:
-            summary.messages.append(str(fault))
-        yield record, f"error: {fault}", None
+        except RowError as fault:
+            entries[at] = Entry(f"error: {fault}", fault.kind)
+        else:
+            rows_of.setdefault(_key(cases[at], salt), []).append(at)
+    heard(len(entries))
+    known = {key: found for key in rows_of if (found := journal.find(key, model.info))}
+    heard(sum(len(rows_of[key]) for key in known))
+    asked = [key for key in rows_of if key not in known]
+    answers = _predict(model, [cases[rows_of[key][0]] for key in asked], heard)
+    fresh = dict(zip(asked, answers, strict=True))
+    for key, rows in rows_of.items():
+        source, answer = known.get(key) or (journal.rows + rows[0], fresh[key])
+        for at in rows:
+            if isinstance(answer, str):
+                message = f"error: row {window[at].number}: the model failed ({answer})"
+                entries[at] = Entry(message, "model", key=key)
+                continue
+            same_as = None if journal.rows + at == source else source
+            case_id = cases[at].case_id
+            own = answer if answer.case_id == case_id else replace(answer, case_id=case_id)
+            entries[at] = Entry(status_of(window[at], own), None, own, key, same_as)
+    heard.rest()
+    return [entries[at] for at in range(len(window))]
 
 
-def _predict(model: Predictor, cases: list[Case], on_rows: Callable[[int], None]) -> list[Differential | str]:
+def _key(case: Case, salt: bytes) -> bytes:
+    """16 bytes for what a case says and the model that answers it."""
+    said = [case.age, case.sex, [(f.code, f.present, f.value) for f in case.findings], case.text]
+    return hashlib.sha256(salt + json.dumps(said).encode()).digest()[:16]
+
+
+def _predict(model: Predictor, cases: list[Case], heard: _Heard) -> list[Differential | str]:
     """Answers in order. If a batch fails, its cases are tried one by one: one bad case costs only itself.
 
-    What failed is a string, the name of the exception: its message could quote the case.
+    What failed is a string: what the engine says of it, or the name of the exception, whose message could quote
+    the case.
     """
     if not cases:
         return []
     try:
-        answers = model.predict_many(cases, on_done=on_rows)
+        answers = model.predict_many(cases, on_done=heard)
     except DdxError:
         raise
     except Exception as error:  # whatever it is, the other rows still have to be answered
         if len(cases) == 1:
             return [type(error).__name__]
-        return [answer for case in cases for answer in _predict(model, [case], on_rows)]
+        return [answer for case in cases for answer in _predict(model, [case], heard)]
     if len(answers) != len(cases):
         raise DdxError(f"the model gave {len(answers)} answers to {len(cases)} cases")
-    return list(answers)
+    return ["; ".join(a.repairs) if a.status == "failed" else a for a in answers]
 
 
-def _write_sidecar(table: Table, out: Path, model: Predictor, k: int, limit: int | None, summary: Summary) -> None:
-    info: Mapping[str, Any] = model.info
-    content = {
-        "input": {
-            "file": table.path.name,
-            "sha256": file_hash(table.path),
-            "encoding": table.encoding,
-            "separator": table.separator,
-            "rows": table.rows,
-        },
-        "output": out.name,
-        "k": k,
-        "limit": limit,
-        **summary.to_dict(),
-        "model": dict(info),
-        "notice": NOTICE,
-    }
-    write_text(out.with_name(out.name + ".summary.json"), json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+class _Heard:
+    """Passes on how many rows are done, a window's number in all: a batch that failed half-way is counted once."""
+
+    def __init__(self, on_rows: Callable[[int], None], rows: int) -> None:
+        self._on_rows, self._left = on_rows, rows
+
+    def __call__(self, rows: int) -> None:
+        rows = min(rows, self._left)
+        self._left -= rows
+        if rows:
+            self._on_rows(rows)
+
+    def rest(self) -> None:
+        """Those nobody spoke of."""
+        self(self._left)
+
+
+def _write(
+    table: Table,
+    out: Path,
+    model: Predictor,
+    k: int,
+    limit: int | None,
+    journal: Journal,
+    run: Mapping[str, Any],
+    stop: Callable[[], bool],
+) -> Summary:
+    """The second pass: table and journal together, into the result."""
+    began, summary = time.perf_counter(), Summary()
+    if file_hash(table.path) != run["input"]["sha256"]:
+        raise InputError(f"{table.path}: the file was changed while it was being scored; start anew with --force")
+    rows = zip(islice(table.records(), limit), journal.entries(model.info), strict=True)
+    try:
+        with open_writer(table, out, k, str(model.info.get("id", ""))) as writer:
+            for record, entry in rows:
+                if summary.rows % WINDOW == 0 and stop():
+                    raise _Stop
+                writer.write(record, entry.status, entry.differential)
+                summary.add(entry)
+            journal.allow_replacing()
+    except OSError as error:
+        raise DdxError(
+            f"{error.filename or out}: {error.strerror or error}; all answers are kept, "
+            "and --resume writes the table once this is mended"
+        ) from None
+    finally:  # there is one only after a failure; the journal has all of it, and may need the room
+        out.with_name(out.name + ".partial").unlink(missing_ok=True)
+    summary.seconds, summary.resumptions = journal.spent()
+    summary.seconds += time.perf_counter() - began
+    return summary
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file's content is on the disk."""
+    with open(path, "rb") as handle:
+        os.fsync(handle.fileno())

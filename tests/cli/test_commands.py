@@ -27,7 +27,7 @@ GOOD = "case_id,age,sex,text\na,58,M,chest pain\nb,abc,F,wheezing\n"
 def model(monkeypatch: pytest.MonkeyPatch) -> KeywordModel:
     """The commands load this instead of a language model (and without importing torch)."""
     keyword, module = KeywordModel(), ModuleType("ddx.model")
-    module.load_model = lambda name=None: keyword  # type: ignore[attr-defined]
+    module.load_model = lambda name=None, engine="transformers": keyword  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "ddx.model", module)
     return keyword
 

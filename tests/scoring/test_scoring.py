@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -194,7 +195,11 @@ def test_the_summary_beside_the_table_counts_and_quotes_nobody(tmp_path: Path) -
     assert content["statuses"] == {"empty": 1, "ok": 3, "repaired": 0}
     assert content["failed_by_kind"] == {"age": 1, "columns": 1, "model": 1, "nothing to read": 1, "sex": 1}
     assert content["model"]["id"] == "keyword-rule"
+    assert content["input"]["file"] == "cases.csv"
     assert len(content["input"]["sha256"]) == 64
+    assert content["confidence_of_first"]["counts"] == [0] * 6 + [1] + [0] * 5 + [1, 0, 1] + [0] * 5
+    assert (content["shared"], content["rescaled"], content["resumptions"]) == (0, 0, 0)
+    assert content["decoding"] == {"max_new_tokens": None, "seed": None}
     assert "pain" not in text
     assert str(tmp_path) not in text
 
@@ -225,18 +230,90 @@ def test_a_table_that_was_scored_before_is_refused(tmp_path: Path) -> None:
         score_table(open_table(tmp_path / "cases.csv"), tmp_path / "out.csv", KeywordModel())
 
 
-def test_an_interrupted_run_leaves_a_partial_file_and_no_result(tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_its_journal_and_no_result(tmp_path: Path) -> None:
     class Interrupted(KeywordModel):
         def predict_many(self, cases: Sequence[Case], on_done: object = None) -> list[Differential]:
             if self.seen:
                 raise KeyboardInterrupt
             return super().predict_many(cases)
 
-    (tmp_path / "cases.csv").write_text("text\n" + "cough\n" * (WINDOW + 1))
+    (tmp_path / "cases.csv").write_text("text\n" + "".join(f"cough {i}\n" for i in range(WINDOW + 1)))
     with pytest.raises(KeyboardInterrupt):
         score_table(open_table(tmp_path / "cases.csv"), tmp_path / "out.csv", Interrupted())
-    assert not (tmp_path / "out.csv").exists()
-    assert (tmp_path / "out.csv.partial").read_text().count("\n") == WINDOW + 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cases.csv", "out.csv.journal.sqlite"]
+
+
+def test_a_case_that_the_engine_gave_up_on_is_a_failure_with_its_reason(tmp_path: Path) -> None:
+    class GivingUp(KeywordModel):
+        def _answer(self, case: Case) -> Differential:
+            if "chest" in case.text:
+                return Differential(case.case_id, (), status="failed", repairs=("server: it answered 503, 6 tries",))
+            return super()._answer(case)
+
+    (tmp_path / "cases.csv").write_text("text\nchest pain\ncough\n")
+    summary = score_table(open_table(tmp_path / "cases.csv"), tmp_path / "out.csv", GivingUp())
+    with open(tmp_path / "out.csv", newline="") as handle:
+        first, second = csv.DictReader(handle)
+    assert first["ddx_status"] == "error: row 2: the model failed (server: it answered 503, 6 tries)"
+    assert second["ddx_status"] == "ok"
+    assert (summary.failed, summary.asked, summary.statuses) == ({"model": 1}, 1, {"ok": 1})
+
+
+def test_identical_cases_are_answered_once(tmp_path: Path) -> None:
+    lines = ["case_id,age,text"] + [f"a{i},{50 + i % 2},wheezing" for i in range(WINDOW + 4)]
+    (tmp_path / "cases.csv").write_text("\n".join(lines) + "\n")
+
+    class Counting(KeywordModel):
+        def _answer(self, case: Case) -> Differential:
+            return replace(super()._answer(case), prompt_tokens=100, tokens=10, rescaled=True)
+
+    model = Counting()
+    summary = score_table(open_table(tmp_path / "cases.csv"), tmp_path / "out.csv", model)
+    assert [case.case_id for case in model.seen] == ["a0", "a1"]
+    assert (summary.asked, summary.statuses) == (2, {"ok": WINDOW + 4})
+    with open(tmp_path / "out.csv", newline="") as handle:
+        assert [row["dx1_icd10"] for row in csv.DictReader(handle)] == ["J45"] * (WINDOW + 4)
+    content = json.loads((tmp_path / "out.csv.summary.json").read_text())
+    assert (content["shared"], content["rescaled"]) == (WINDOW + 2, WINDOW + 4)
+    assert content["tokens"] == {"prompt": 200, "completion": 20}
+    score_table(open_table(tmp_path / "cases.csv"), tmp_path / "out.jsonl", model)
+    answers = [json.loads(line)["ddx"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [answer["case_id"] for answer in answers] == [f"a{i}" for i in range(WINDOW + 4)]
+
+
+def test_a_failure_is_not_shared_with_later_windows(tmp_path: Path) -> None:
+    class Recovering(KeywordModel):
+        failures = 0
+
+        def _answer(self, case: Case) -> Differential:
+            if "breaks" in case.text and self.failures < 2:  # the batch, then the case alone
+                self.failures += 1
+                raise RuntimeError
+            return super()._answer(Case(case.case_id, text="chest"))
+
+    (tmp_path / "cases.csv").write_text("text\n" + "this breaks\n" * 2 + "abc\n" * (WINDOW - 2) + "this breaks\n")
+    score_table(open_table(tmp_path / "cases.csv"), tmp_path / "out.csv", Recovering())
+    with open(tmp_path / "out.csv", newline="") as handle:
+        said = [row["ddx_status"] for row in csv.DictReader(handle) if row["text"] == "this breaks"]
+    assert said == [f"error: row {n}: the model failed (RuntimeError)" for n in (2, 3)] + ["ok"]
+
+
+def test_rows_of_a_batch_that_failed_half_way_count_once(tmp_path: Path) -> None:
+    class HalfWay(KeywordModel):
+        def predict_many(
+            self, cases: Sequence[Case], on_done: Callable[[int], None] | None = None
+        ) -> list[Differential]:
+            if len(cases) > 1:
+                assert on_done is not None
+                on_done(2)
+                raise MemoryError
+            return super().predict_many(cases, on_done)
+
+    heard: list[int] = []
+    (tmp_path / "cases.csv").write_text("text\n" + "".join(f"cough {i}\n" for i in range(40)))
+    table = open_table(tmp_path / "cases.csv")
+    score_table(table, tmp_path / "out.csv", HalfWay(), on_rows=heard.append)
+    assert sum(heard) == 40
 
 
 # Any text a CSV file can carry: all but NUL (a binary file) and lone surrogates (no encoding has them).
@@ -266,7 +343,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, separator=st.sampled_from(",;\t|"), encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
 def test_any_rows_keep_their_order_and_their_cells(
     tmp_path: Path, rows: list[dict[str, str]], separator: str, encoding: str
