@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 SET_UP := pyproject.toml constraints.txt
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
-.PHONY: help app test slow test-all lint types format bench notebooks clean
+.PHONY: help app test slow test-all lint types format bench bench-score notebooks clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -51,6 +51,9 @@ format: $(STAMPS)/dev  ## rewrite the code in the project's style
 
 bench: $(STAMPS)/dev  ## the benchmarks that need no data: figures, no verdict
 	@for file in benchmarks/bench_*.py; do echo "$$file"; $(BIN)/python "$$file"; done
+
+bench-score: $(STAMPS)/dev  ## engines against a plain loop of generate, in one run
+	@$(BIN)/python benchmarks/bench_score.py
 
 notebooks: $(STAMPS)/dev  ## execute the notebooks again, in place
 	@$(BIN)/python notebooks/execute.py

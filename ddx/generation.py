@@ -21,8 +21,12 @@ class Token:
 
 @dataclass(frozen=True)
 class Generation:
-    """One completion. `seconds` is the time of its batch divided by the prompts in it; `tokens` says how sure the
-    model was of each token, and is empty where that is not known."""
+    """One completion. `seconds` is the time of its batch divided by the prompts in it, or of its own request;
+    `tokens` says how sure the model was of each token, and is empty where that is not known.
+
+    A server tells how many tokens it wrote and not which: then `token_ids` holds that many zeros. `error` says in a
+    few words, without the case's own, why there is no completion; then `text` is "" and so is the rest.
+    """
 
     text: str
     token_ids: tuple[int, ...]
@@ -30,3 +34,4 @@ class Generation:
     truncated: bool
     seconds: float
     tokens: tuple[Token, ...] = ()
+    error: str | None = None

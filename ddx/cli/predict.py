@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from ddx.case import Case, read_age, read_sex
-from ddx.errors import InputError
+from ddx.cli.loading import ENGINE_HELP, load_for_command
+from ddx.errors import DdxError, InputError
 
 
 def predict(
@@ -21,18 +22,20 @@ def predict(
     sex: Annotated[str | None, typer.Option("--sex", help="F or M.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the documented JSON instead of a table.")] = False,
     model: Annotated[str | None, typer.Option("--model", "-m", help="A model folder, if not the shipped one.")] = None,
+    engine: Annotated[str, typer.Option("--engine", help=ENGINE_HELP)] = "transformers",
 ) -> None:
     """The ranked differential of one case.
 
     A JSON case has case_id, age, sex, text and/or findings (a list of DDXPlus codes; "-E_91" is absent).
     """
-    from ddx.cli.loading import load_for_command
     from ddx.cli.show import print_differential, stderr_console
 
     case = _case(text, file, age, sex)
-    loaded = load_for_command(model)
+    loaded = load_for_command(model, engine)
     with stderr_console().status("reading the case …"):
         differential = loaded.predict(case)
+    if differential.status == "failed":
+        raise DdxError(f"no answer ({'; '.join(differential.repairs)})")
     if as_json:
         typer.echo(json.dumps(differential.to_dict(), indent=2, ensure_ascii=False))
     else:

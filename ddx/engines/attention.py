@@ -6,6 +6,7 @@ them once more for each query head of a group. Results are the same up to roundi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,25 +21,53 @@ _ROOM = 128  # positions added when a buffer is full
 class BufferedLayer(DynamicLayer):
     """Keys and values of one layer in a buffer with room to grow; `keys` and `values` are views of it."""
 
+    _buffers: tuple[torch.Tensor, torch.Tensor] | None = None
+
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-            self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
         old = self.get_seq_length()
         new = old + key_states.shape[-2]
-        if self._buffers is None or self._buffers[0].shape[-2] < new:
+        buffers = self._buffers
+        if buffers is None or buffers[0].shape[-2] < new:
             shape = (*key_states.shape[:-2], new + _ROOM, key_states.shape[-1])
             grown = key_states.new_empty(shape), value_states.new_empty(shape)
-            if self._buffers is not None:
-                for buffer, before in zip(grown, self._buffers, strict=True):
+            if buffers is not None:
+                for buffer, before in zip(grown, buffers, strict=True):
                     buffer[..., :old, :] = before[..., :old, :]
-            self._buffers = grown
-        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+            buffers = grown
+        for buffer, states in zip(buffers, (key_states, value_states), strict=True):
             buffer[..., old:new, :] = states
-        self.keys, self.values = (buffer[..., :new, :] for buffer in self._buffers)
+        self._hold(*buffers, new)
         return self.keys, self.values
+
+    def batch_select_indices(self, indices: torch.Tensor) -> None:
+        """Keep these rows, in this order."""
+        assert self._buffers is not None
+        keys, values = self._buffers
+        self._hold(keys[indices], values[indices], self.get_seq_length())
+
+    def take(self, parts: Sequence[BufferedLayer]) -> None:
+        """Take over the rows of all parts, aligned at their ends, with zeros before the shorter ones; empties them."""
+        rows, width = sum(part.keys.shape[0] for part in parts), max(part.get_seq_length() for part in parts)
+        first = parts[0].keys
+        self.lazy_initialization(first, parts[0].values)
+        shape = (rows, first.shape[1], width + _ROOM, first.shape[-1])
+        keys, values = first.new_zeros(shape), first.new_zeros(shape)
+        row = 0
+        for part in parts:
+            after, begin = row + part.keys.shape[0], width - part.get_seq_length()
+            keys[row:after, :, begin:width] = part.keys
+            values[row:after, :, begin:width] = part.values
+            row = after
+            part._buffers, part.keys, part.values = None, first.new_empty(0), first.new_empty(0)
+        self._hold(keys, values, width)
+
+    def _hold(self, keys: torch.Tensor, values: torch.Tensor, used: int) -> None:
+        self._buffers = keys, values
+        self.keys, self.values = keys[..., :used, :], values[..., :used, :]
 
 
 def buffered_cache(layers: int, start: Cache | None = None, rows: int = 1) -> Cache:
@@ -46,6 +75,16 @@ def buffered_cache(layers: int, start: Cache | None = None, rows: int = 1) -> Ca
     cache = Cache(layers=[BufferedLayer() for _ in range(layers)])
     for layer, before in zip(cache.layers, start.layers if start else (), strict=False):
         layer.update(before.keys.expand(rows, -1, -1, -1), before.values.expand(rows, -1, -1, -1))
+    return cache
+
+
+def joined_cache(parts: Sequence[Cache]) -> Cache:
+    """One cache with the rows of all parts (see `BufferedLayer.take`); the parts are used up."""
+    if len(parts) == 1:
+        return parts[0]
+    cache = buffered_cache(len(parts[0].layers))
+    for layer, *layers in zip(cache.layers, *(part.layers for part in parts), strict=True):
+        layer.take(layers)
     return cache
 
 

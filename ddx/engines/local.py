@@ -7,38 +7,37 @@ rejected draft token stays in it as a hole that the attention mask hides, so row
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 from transformers.cache_utils import Cache
 
-from ddx.engines.attention import GROUPED, buffered_cache
+from ddx.engines.attention import GROUPED, buffered_cache, joined_cache
 from ddx.engines.base_models import resolve
-from ddx.engines.drafting import Draft
+from ddx.engines.chat import ChatTokens, Choice
+from ddx.engines.drafting import Draft, line_drafter
+from ddx.engines.engine import Messages
 from ddx.errors import InputError
-from ddx.generation import ALTERNATIVES, Generation, Token
+from ddx.generation import ALTERNATIVES, Generation
 
-Messages = list[dict[str, str]]
+READ_TOKENS, READ_TOKENS_ELSEWHERE = 1024, 32768  # of prompts read together: on a CPU, on a GPU
+CROWDED = 0.75  # share of rows still being written at which the others are thrown out of the cache
 DRAFTED_ROWS = 4  # above, a step is bound by arithmetic, and checking drafts costs more than it saves
 
 
-class _Choice(NamedTuple):
-    """The likeliest tokens at one position, best first; the first one is taken."""
-
-    ids: list[int]
-    logprobs: list[float]
-
-
-class TransformersEngine:
+class TransformersEngine(ChatTokens):
     """A causal language model by folder or hub name, with an optional LoRA adapter."""
+
+    name = "transformers"
+    gives_probabilities = True
+    counts: Mapping[str, int] = {}
 
     def __init__(self, base: str, adapter: Path | None = None, max_prompt_tokens: int = 1536) -> None:
         folder = resolve(base)
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(folder)
+            super().__init__(folder, max_prompt_tokens)
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=GROUPED)
         except OSError as error:
             raise InputError(f"base model {base!r} cannot be loaded ({str(error).splitlines()[0]})") from None
@@ -48,35 +47,13 @@ class TransformersEngine:
             model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model = model.to(self.device).eval()
-        self.max_prompt_tokens = max_prompt_tokens
+        self._read_tokens = READ_TOKENS if self.device == "cpu" else READ_TOKENS_ELSEWHERE
         self._fixed: tuple[tuple[int, ...], Cache] | None = None
-        self._texts: dict[int, str] = {}
-        end = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
-        self.end = end if isinstance(end, int) and end != self.tokenizer.unk_token_id else self.tokenizer.eos_token_id
+        self.decoding = {"engine": self.name, "dtype": "float32", "device": self.device, "method": "greedy"}
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids of a text, without special tokens. Text can't forge a special token."""
-        return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-
-    def prompt_ids(self, chat: Messages) -> list[int]:
-        """Token ids of a chat with its generation prompt.
-
-        The content is tokenised apart from the template, so that `<|im_end|>` in a case stays text. A case too
-        long for the prompt keeps its beginning and its end.
-        """
-        return [token for part in self._parts(chat) for token in part]
-
-    def _parts(self, chat: Messages) -> list[list[int]]:
-        """Template and content in turn: the last content, the case, is the last part but one."""
-        marks = [f"\ue000{i}\ue001" for i in range(len(chat))]
-        shell = [{**m, "content": mark} for m, mark in zip(chat, marks, strict=True)]
-        rest = self.tokenizer.apply_chat_template(shell, tokenize=False, add_generation_prompt=True)
-        parts: list[list[int]] = []
-        for message, mark in zip(chat, marks, strict=True):
-            before, _, rest = rest.partition(mark)
-            parts.append(self.tokenizer(before, add_special_tokens=False)["input_ids"])
-            parts.append(self._shortened(self.encode(message["content"])))
-        return [*parts, self.tokenizer(rest, add_special_tokens=False)["input_ids"]]
+    def line_draft(self, names: Sequence[str]) -> Draft | None:
+        """See `ddx.engines.drafting.line_drafter`."""
+        return line_drafter(self.encode, names)
 
     def generate(
         self,
@@ -97,25 +74,10 @@ class TransformersEngine:
             rows = self._batch([prompts[i] for i in part], prefix, max_new_tokens, draft)
             each = (time.perf_counter() - began) / len(part)
             for i, choices in zip(part, rows, strict=True):
-                ids = [choice.ids[0] for choice in choices]
-                ended = bool(ids) and ids[-1] == self.end
-                text = self.tokenizer.decode(ids[:-1] if ended else ids, clean_up_tokenization_spaces=False)
-                tokens = tuple(self._token(choice) for choice in choices)
-                out[i] = Generation(text, tuple(ids), len(prompts[i]), not ended, each, tokens)
+                out[i] = self._generation(choices, len(prompts[i]), each)
             if on_done:
                 on_done(len(part))
         return [g for g in out if g is not None]
-
-    def _token(self, choice: _Choice) -> Token:
-        texts = [self._text_of(token) for token in choice.ids]
-        return Token(texts[0], choice.logprobs[0], tuple(zip(texts, choice.logprobs, strict=True)))
-
-    def _text_of(self, token: int) -> str:
-        """Text of a token standing alone; "" for the end of the answer."""
-        if token not in self._texts:
-            text = self.tokenizer.decode([token], clean_up_tokenization_spaces=False)
-            self._texts[token] = "" if token == self.end else text
-        return self._texts[token]
 
     def _prefix(self, chats: Sequence[Messages], prompts: list[list[int]]) -> Cache | None:
         """Keys and values of what stands before the case, if it is the same in all prompts; kept for the next call."""
@@ -133,61 +95,85 @@ class TransformersEngine:
     @torch.inference_mode()
     def _batch(
         self, prompts: list[list[int]], prefix: Cache | None, limit: int, draft: Draft | None
-    ) -> list[list[_Choice]]:
-        """Greedy choices after each prompt. `prefix` holds the beginning of all of them, computed before.
-
-        Slots of the cache: the prefix, padding, the rest of the prompt, then what each step adds.
-        """
-        size, begun = len(prompts), prefix.get_seq_length() if prefix else 0
-        if size > DRAFTED_ROWS:
+    ) -> list[list[Choice]]:
+        """Greedy choices after each prompt. `prefix` holds the beginning of all of them, computed before."""
+        if len(prompts) > DRAFTED_ROWS:
             draft = None
-        width = max(map(len, prompts)) - begun
-        ids = torch.zeros(size, width, dtype=torch.long)
-        fresh = torch.zeros(size, width, dtype=torch.long)
-        for row, prompt in enumerate(prompts):
-            ids[row, width - len(prompt) + begun :] = torch.tensor(prompt[begun:])
-            fresh[row, width - len(prompt) + begun :] = 1
-        cache = buffered_cache(self.model.config.num_hidden_layers, prefix, size)
-        positions = (begun + fresh.cumsum(1) - 1).clamp(min=0)
-        mask = torch.cat([torch.ones(size, begun, dtype=torch.long), fresh], 1)
-        choice = self._forward(ids, mask, positions, cache, keep=1)
-        chosen = [[choice[row][0]] for row in range(size)]
-        generated = [[row[0].ids[0]] for row in chosen]
+        cache, mask, chosen = self._read(prompts, prefix)
+        held = list(range(len(prompts)))  # the prompt that each row of the cache belongs to
         while True:
-            alive = [r for r in range(size) if generated[r][-1] != self.end and len(generated[r]) < limit]
+            alive = [at for at, row in enumerate(held) if self._goes_on(chosen[row], limit)]
             if not alive:
                 return chosen
-            drafts = [
-                (draft(generated[r])[: limit - len(generated[r]) - 1] if draft and r in alive else [])
-                for r in range(size)
-            ]
-            wide = 1 + max(map(len, drafts))
-            ids = torch.zeros(size, wide, dtype=torch.long)
-            fresh = torch.zeros(size, wide, dtype=torch.long)
-            positions = torch.zeros(size, wide, dtype=torch.long)
-            for row in range(size):
-                tokens = [generated[row][-1], *drafts[row]]
-                ids[row, : len(tokens)] = torch.tensor(tokens)
-                fresh[row, : len(tokens)] = 1
-                at = len(prompts[row]) + len(generated[row]) - 1
-                positions[row] = torch.arange(at, at + wide)
-            choice = self._forward(ids, torch.cat([mask, fresh], 1), positions, cache, keep=wide)
-            for row in range(size):
-                kept = 0
-                if row in alive:
-                    for guess in [*drafts[row], None]:
-                        token = choice[row][kept].ids[0]
-                        chosen[row].append(choice[row][kept])
-                        generated[row].append(token)
-                        kept += 1
-                        if token != guess or token == self.end:
-                            break
-                fresh[row, kept:] = 0  # rejected drafts and padding become holes
-            mask = torch.cat([mask, fresh], 1)
+            if len(alive) <= CROWDED * len(held):
+                rows = torch.tensor(alive)
+                cache.batch_select_indices(rows.to(self.device))
+                mask, held = mask[rows], [held[at] for at in alive]
+            mask = self._step(prompts, held, chosen, cache, mask, limit, draft)
+
+    def _goes_on(self, choices: list[Choice], limit: int) -> bool:
+        return choices[-1].ids[0] != self.end and len(choices) < limit
+
+    def _read(self, prompts: list[list[int]], prefix: Cache | None) -> tuple[Cache, torch.Tensor, list[list[Choice]]]:
+        """A cache with a row for each prompt, its mask [rows, slots], and the first choice of each.
+
+        Prompts are read some at a time: those of a length pad each other little, and what a layer makes of them still
+        fits in the processor's own cache. Slots: padding, prefix, padding, the rest of the prompt.
+        """
+        begun, layers = prefix.get_seq_length() if prefix else 0, self.model.config.num_hidden_layers
+        caches, masks, chosen = [], [], []
+        for part in _parts_of(prompts, self._read_tokens, begun):
+            size, width = len(part), max(map(len, part)) - begun
+            ids = torch.zeros(size, width, dtype=torch.long)
+            fresh = torch.zeros(size, width, dtype=torch.long)
+            for row, prompt in enumerate(part):
+                ids[row, width - len(prompt) + begun :] = torch.tensor(prompt[begun:])
+                fresh[row, width - len(prompt) + begun :] = 1
+            caches.append(buffered_cache(layers, prefix, size))
+            positions = (begun + fresh.cumsum(1) - 1).clamp(min=0)
+            masks.append(torch.cat([torch.ones(size, begun, dtype=torch.long), fresh], 1))
+            chosen += self._forward(ids, masks[-1], positions, caches[-1], keep=1)
+        slots = max(mask.shape[1] for mask in masks)
+        padded = [torch.nn.functional.pad(mask, (slots - mask.shape[1], 0)) for mask in masks]
+        return joined_cache(caches), torch.cat(padded), chosen
+
+    def _step(
+        self, prompts: list[list[int]], held: list[int], chosen: list[list[Choice]], cache: Cache,
+        mask: torch.Tensor, limit: int, draft: Draft | None,
+    ) -> torch.Tensor:  # fmt: skip
+        """One pass over the rows of the cache: adds to `chosen` and gives the mask with the new slots."""
+        going = [self._goes_on(chosen[row], limit) for row in held]
+        drafts: list[list[int]] = [[] for _ in held]
+        if draft:
+            for at, row in enumerate(held):
+                if going[at]:
+                    drafts[at] = draft([c.ids[0] for c in chosen[row]])[: limit - len(chosen[row]) - 1]
+        size, wide = len(held), 1 + max(map(len, drafts))
+        ids = torch.zeros(size, wide, dtype=torch.long)
+        fresh = torch.zeros(size, wide, dtype=torch.long)
+        positions = torch.zeros(size, wide, dtype=torch.long)
+        for at, row in enumerate(held):
+            tokens = [chosen[row][-1].ids[0], *drafts[at]]
+            ids[at, : len(tokens)] = torch.tensor(tokens)
+            fresh[at, : len(tokens)] = 1
+            begin = len(prompts[row]) + len(chosen[row]) - 1
+            positions[at] = torch.arange(begin, begin + wide)
+        choice = self._forward(ids, torch.cat([mask, fresh], 1), positions, cache, keep=wide)
+        for at, row in enumerate(held):
+            kept = 0
+            if going[at]:
+                for guess in [*drafts[at], None]:
+                    found = choice[at][kept]
+                    chosen[row].append(found)
+                    kept += 1
+                    if found.ids[0] != guess or found.ids[0] == self.end:
+                        break
+            fresh[at, kept:] = 0  # rejected drafts and padding become holes
+        return torch.cat([mask, fresh], 1)
 
     def _forward(
         self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Cache, keep: int
-    ) -> list[list[_Choice]]:
+    ) -> list[list[Choice]]:
         """The likeliest tokens [rows][keep] after each of the last `keep` tokens."""
         logits = self.model(
             input_ids=ids.to(self.device),
@@ -200,12 +186,18 @@ class TransformersEngine:
         best, likeliest = logits.topk(min(ALTERNATIVES, logits.shape[-1]), dim=-1)
         best = best - logits.logsumexp(-1, keepdim=True)
         return [
-            [_Choice(*position) for position in zip(*row, strict=True)]
+            [Choice(*position) for position in zip(*row, strict=True)]
             for row in zip(likeliest.tolist(), best.tolist(), strict=True)
         ]
 
-    def _shortened(self, ids: list[int]) -> list[int]:
-        if len(ids) <= self.max_prompt_tokens:
-            return ids
-        half = self.max_prompt_tokens // 2
-        return ids[:half] + ids[-half:]
+
+def _parts_of(prompts: list[list[int]], tokens: int, begun: int) -> list[list[list[int]]]:
+    """Prompts in their order, as many together as make about so many tokens, the first `begun` of each not counted."""
+    parts: list[list[list[int]]] = []
+    for prompt in prompts:
+        longest = max(len(prompt), *map(len, parts[-1])) if parts else 0
+        if parts and (longest - begun) * (len(parts[-1]) + 1) <= tokens:
+            parts[-1].append(prompt)
+        else:
+            parts.append([prompt])
+    return parts

@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from ddx.engines.attention import GROUPED, buffered_cache
+from ddx.engines.attention import GROUPED, buffered_cache, joined_cache
 from ddx.engines.base_models import SMOLLM2, cache_dir, resolve
-from ddx.engines.local import TransformersEngine
+from ddx.engines.local import TransformersEngine, _parts_of
 from ddx.prompt import messages
 
 needs_base = pytest.mark.skipif(not (cache_dir() / SMOLLM2).exists(), reason=f"run `ddx models get {SMOLLM2}` first")
@@ -42,6 +42,41 @@ def test_grouped_attention_over_a_buffer_equals_plain_attention() -> None:
     assert torch.allclose(torch.cat(parts, 1)[seen], whole[seen], atol=1e-5)
 
 
+def test_rows_read_apart_and_thrown_out_are_the_same_rows() -> None:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=97, hidden_size=48, intermediate_size=64, num_hidden_layers=2, num_attention_heads=6,
+        num_key_value_heads=2,
+    )  # fmt: skip
+    model = LlamaForCausalLM._from_config(config, attn_implementation=GROUPED).eval()
+    texts = [torch.randint(0, 97, (rows, length)) for rows, length in ((2, 50), (1, 31), (2, 12))]
+    after = torch.randint(0, 97, (5, 1))
+    parts = [buffered_cache(2) for _ in texts]
+    with torch.no_grad():
+        for text, cache in zip(texts, parts, strict=True):
+            model(input_ids=text, past_key_values=cache)
+        mask = torch.zeros(5, 51, dtype=torch.long)
+        for row, length in enumerate((50, 50, 31, 12, 12)):
+            mask[row, 50 - length :] = 1
+        cache = joined_cache(parts)
+        kept = torch.tensor([4, 2, 0])
+        cache.batch_select_indices(kept)
+        found = model(
+            input_ids=after[kept], attention_mask=mask[kept], past_key_values=cache,
+            position_ids=mask[kept].sum(1, keepdim=True) - 1,
+        ).logits[:, -1]  # fmt: skip
+        rows = [row for text in texts for row in text]
+        wanted = [model(input_ids=torch.cat([rows[i], after[i]])[None]).logits[0, -1] for i in kept.tolist()]
+    assert cache.get_seq_length() == 51 and torch.allclose(found, torch.stack(wanted), atol=1e-5)
+
+
+def test_prompts_are_read_together_up_to_so_many_tokens() -> None:
+    prompts = [[0] * n for n in (50, 50, 40, 9, 9, 120)]
+    parts = _parts_of(prompts, 100, 5)
+    assert [[len(p) for p in part] for part in parts] == [[50, 50], [40, 9], [9], [120]]
+    assert _parts_of([], 100, 0) == []
+
+
 @pytest.fixture(scope="module")
 def engine() -> TransformersEngine:
     return TransformersEngine(SMOLLM2)
@@ -59,7 +94,9 @@ def greedy(engine: TransformersEngine, prompt: list[int], limit: int) -> list[in
 @needs_base
 @pytest.mark.slow
 @pytest.mark.model
-def test_batches_prefixes_and_drafts_do_not_change_an_answer(engine: TransformersEngine) -> None:
+def test_batches_prefixes_and_drafts_do_not_change_an_answer(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     texts = ["Cough.", "58-year-old man. Chest pain; sweating; pain radiates to the left arm.", "Itchy eyes, sneezing."]
     chats = [messages(text, "Name three diagnoses, one per line.") for text in texts]
     plain = [greedy(engine, engine.prompt_ids(chat), 24) for chat in chats]
@@ -70,6 +107,12 @@ def test_batches_prefixes_and_drafts_do_not_change_an_answer(engine: Transformer
         assert [list(g.token_ids) for g in drafted[:3]] == plain
     assert [list(g.token_ids) for g in engine.generate(different, 24)[1:]] == plain  # no common prefix
     assert [list(g.token_ids) for g in engine.generate(chats[1:2], 24)] == plain[1:2]
+    for limit in (1, 7, 24):  # read one by one, and rows that end are thrown out
+        monkeypatch.setattr(engine, "_read_tokens", 30)
+        monkeypatch.setattr("ddx.engines.local.CROWDED", 0.99)
+        found = engine.generate([*chats, *others], limit)
+        assert [list(g.token_ids) for g in found[:3]] == [ids[:limit] for ids in plain]
+        assert [g.truncated for g in found[:3]] == [ids[:limit][-1] != engine.end for ids in plain]
 
 
 @needs_base
