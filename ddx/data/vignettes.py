@@ -1,7 +1,8 @@
 """Free-text cases written elsewhere, for evaluation only: Semigran et al. (BMJ 2015) and CRAFT-MD.
 
 The texts stay in the user's folder. What this package carries is a reviewed table of gold names
-(`tables/vignette_gold.csv`): for each case the condition of the vocabulary, or none.
+(`tables/vignette_gold.csv`): for each case the condition of the vocabulary, or none. `ddx.data.open_xddx` and
+`ddx.data.case_sets` give the same record.
 """
 
 import csv
@@ -14,30 +15,64 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ddx.case import MAX_AGE, Case, Sex
+from ddx.data.quotes import Quote
 from ddx.errors import InputError
-from ddx.vocabulary import Vocabulary, load_vocabulary
+from ddx.vocabulary import Matcher, Vocabulary, load_vocabulary
 
-__all__ = ["GoldRow", "Vignette", "VignetteSource", "load_vignettes", "vignette_gold"]
+__all__ = [
+    "GoldDiagnosis",
+    "GoldRow",
+    "Vignette",
+    "VignetteSource",
+    "json_rows",
+    "load_vignettes",
+    "one_line",
+    "read_utf8",
+    "strict_key",
+    "vignette_gold",
+]
 
 VignetteSource = Literal["semigran", "craft-md"]
 _FILES: dict[str, str] = {"semigran": "semigran_vignettes.jsonl", "craft-md": "craft_md.jsonl"}
 _AGE = re.compile(r"(\d+(?:\.\d+)?) *(year|month|week|day)s?", re.IGNORECASE)
 _UNITS_A_YEAR = {"year": 1.0, "month": 12.0, "week": 365.25 / 7, "day": 365.25}
 _SEXES: dict[str, Sex] = {"male": "M", "female": "F"}
+_PUBLISHED = "use the published file"
+_WHERE_FROM = "data_cards/vignettes.md says where to get it"
+
+
+@dataclass(frozen=True, slots=True)
+class GoldDiagnosis:
+    """One member of a gold differential: the source's own name, and the condition's key (None: not in the vocabulary).
+
+    `probability` is in [0, 1], None where the source has none; `quotes` are its evidence, as found in the text.
+    """
+
+    name: str
+    key: str | None
+    probability: float | None = None
+    quotes: tuple[Quote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Vignette:
-    """One outside case. `key` is the gold condition's key, or None when it is not in the vocabulary.
+    """One outside case, with its pathology, its gold differential, both or neither.
 
-    `gold` is the source's own name for it, `ref` the line number (semigran) or the id (craft-md).
+    `gold` is the source's own name of the pathology, empty where it states none; `key` is its condition's key, None
+    when it is not in the vocabulary. `ref` is the source's own number or id of the case.
     """
 
     case: Case
     gold: str
     key: str | None
-    source: VignetteSource
+    source: str
     ref: str
+    differential: tuple[GoldDiagnosis, ...] = ()
+
+    @property
+    def gold_keys(self) -> tuple[str, ...]:
+        """The conditions of the gold differential that are in the vocabulary, each once."""
+        return tuple(dict.fromkeys(d.key for d in self.differential if d.key is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +105,7 @@ def load_vignettes(folder: Path, source: VignetteSource, vocabulary: Vocabulary 
     table = {(row.source, row.ref, row.gold): row.key for row in vignette_gold()}
     path = Path(folder) / _FILES[source]
     vignettes = []
-    for number, row in _rows(path):
+    for number, row in json_rows(read_utf8(path), path):
         where = f"{path}, line {number}"
         ref, gold, case = _semigran(row, number, where) if source == "semigran" else _craft_md(row, where)
         key = table.get((source, ref, gold))
@@ -88,20 +123,20 @@ def load_vignettes(folder: Path, source: VignetteSource, vocabulary: Vocabulary 
 
 
 def _semigran(row: Mapping[str, Any], number: int, where: str) -> tuple[str, str, Case]:
-    gold = _one_line(_string(row, "correct_diagnosis", where))
-    text = _one_line(_string(row, "case_description", where))
+    gold = one_line(_string(row, "correct_diagnosis", where))
+    text = one_line(_string(row, "case_description", where))
     return str(number), gold, Case(case_id=f"semigran-{number}", text=text)
 
 
 def _craft_md(row: Mapping[str, Any], where: str) -> tuple[str, str, Case]:
     ref = row.get("id")
     if isinstance(ref, bool) or not isinstance(ref, int | str):
-        raise InputError(f"{where}, column id: expected a number; use the published file")
-    gold = _one_line(_string(row, "answer", where))
+        raise InputError(f"{where}, column id: expected a number; {_PUBLISHED}")
+    gold = one_line(_string(row, "answer", where))
     context = row.get("context")
     text = _joined(context) if isinstance(context, list) and all(isinstance(s, str) for s in context) else ""
     if not text:
-        raise InputError(f"{where}, column context: expected a list of sentences; use the published file")
+        raise InputError(f"{where}, column context: expected a list of sentences; {_PUBLISHED}")
     patient = row.get("patient")
     given = patient if isinstance(patient, Mapping) else {}
     sex = _SEXES.get(str(given.get("gender")).strip().lower())
@@ -128,11 +163,24 @@ def _joined(sentences: Iterable[str]) -> str:
     >>> _joined(["A man has a cough", "Is he well? ", "He is."])
     'A man has a cough. Is he well? He is.'
     """
-    lines = [line for line in map(_one_line, sentences) if line]
+    lines = [line for line in map(one_line, sentences) if line]
     return " ".join(line if line.endswith((".", "?", "!")) else line + "." for line in lines)
 
 
-def _one_line(text: str) -> str:
+def strict_key(name: str, matcher: Matcher) -> str | None:
+    """The key of the condition that a gold name is: its key, a name, a synonym or an ICD-10 code; never by spelling.
+
+    >>> matcher = Matcher(load_vocabulary())
+    >>> [strict_key(name, matcher) for name in ("acute_hiv", "heart attack", "I26.9", "heart attak")]
+    ['acute_hiv', 'myocardial_infarction', 'pulmonary_embolism', None]
+    """
+    match = matcher.match(name)
+    if match.condition is not None and match.method != "fuzzy":
+        return match.condition.key
+    return name if name in {condition.key for condition in matcher.vocabulary} else None
+
+
+def one_line(text: str) -> str:
     """The text with runs of blanks and hard line breaks as single spaces."""
     return " ".join(text.split())
 
@@ -140,7 +188,7 @@ def _one_line(text: str) -> str:
 def _string(row: Mapping[str, Any], column: str, where: str) -> str:
     value = row.get(column)
     if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{where}, column {column}: missing or empty; use the published file")
+        raise InputError(f"{where}, column {column}: missing or empty; {_PUBLISHED}")
     return value
 
 
@@ -153,24 +201,32 @@ def _require_key(key: str, vocabulary: Vocabulary, where: str) -> None:
         ) from None
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a JSON-lines file with their line numbers, from 1; blank lines are passed over."""
-    if not path.parent.is_dir():
-        raise InputError(f"{path.parent}: no such folder; give the folder that holds {path.name}")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; data_cards/vignettes.md says where to get it") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); check the file") from None
+def json_rows(text: str, path: Path, remedy: str = _PUBLISHED) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSON-lines text with their line numbers, from 1; blank lines are passed over.
+
+    Raises InputError, naming file and line and ending in `remedy`, where a line is no object.
+    """
     # split at "\n" only: JSON strings may hold other separators that splitlines() would break at.
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}, line {number}: not JSON ({error.msg}); get the file again") from None
+        except (json.JSONDecodeError, RecursionError) as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+            raise InputError(f"{path}, line {number}: not JSON ({reason}); {remedy}") from None
         if not isinstance(row, dict):
-            raise InputError(f"{path}, line {number}: expected an object; use the published file")
+            raise InputError(f"{path}, line {number}: expected an object; {remedy}")
         yield number, row
+
+
+def read_utf8(path: Path, missing: str = _WHERE_FROM) -> str:
+    """The text of a UTF-8 file, with or without BOM. Raises InputError; `missing` says what to do without the file."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: no such folder; give the folder that holds {path.name}")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; {missing}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); check the file, and save it as UTF-8") from None
