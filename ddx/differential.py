@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Semantics = Literal["pathology", "membership"]
-Status = Literal["ok", "repaired", "partial", "truncated", "empty"]
+Status = Literal["ok", "repaired", "partial", "truncated", "empty", "failed"]
 
 NOTICE = "Decision support for research use; not a medical device."
 
@@ -18,6 +18,7 @@ class Diagnosis:
 
     `confidence` is calibrated, `stated` is what the model wrote (None when it wrote none), both in [0, 1].
     `key` is the condition's key in the vocabulary, None when unmatched (then icd10 and severity are None too).
+    `interval` (low, high) holds the confidence, where the calibrator gives one (Venn-Abers), else None.
     """
 
     rank: int
@@ -30,6 +31,7 @@ class Diagnosis:
     stated: float | None = None
     match: str = "unmatched"
     match_score: float = 0.0
+    interval: tuple[float, float] | None = None
 
     @property
     def must_not_miss(self) -> bool:
@@ -42,7 +44,8 @@ class Differential:
     """At most K diagnoses in descending confidence, with how the output was read.
 
     With `pathology` semantics the confidences sum to at most 1 and `other` is the rest ("something else");
-    with `membership` there is no sum rule and `other` is None.
+    with `membership` there is no sum rule and `other` is None. `rescaled`: the confidences, as stated or as calibrated,
+    summed to more than 1 and were divided by their sum.
     """
 
     case_id: str
@@ -70,7 +73,10 @@ class Differential:
         return self.status in ("ok", "repaired")
 
     def to_dict(self, digits: int = 4) -> dict[str, Any]:
-        """The documented JSON form. For `pathology`, Σ confidence + other = 1 after rounding too."""
+        """The documented JSON form. For `pathology`, Σ confidence + other = 1 after rounding too.
+
+        "interval" stands only with diagnoses that have one.
+        """
         rows: list[dict[str, Any]] = [
             {
                 "rank": d.rank,
@@ -84,6 +90,7 @@ class Differential:
                 "stated": d.stated,
                 "match": d.match,
                 "match_score": round(d.match_score, 3),
+                **({} if d.interval is None else {"interval": [round(bound, digits) for bound in d.interval]}),
             }
             for d in self.diagnoses
         ]

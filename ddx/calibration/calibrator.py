@@ -1,13 +1,17 @@
 """Calibrators: from the confidences a model states to confidences that mean what they say.
 
-Kinds, from least to most assumed:
+Kinds:
 - "identity": what was stated, rescaled only where it sums to more than 1;
-- "isotonic": a non-decreasing map for rank 1, rank 2, and the rest, then rescaled where the sum is above 1
-  (Zadrozny & Elkan 2002);
+- "isotonic", "beta", "venn-abers", "sigmoid": one item at a time (see `ddx.calibration.items`), then rescaled only
+  where the sum is above 1; "venn-abers" gives an interval, too;
 - "list-softmax": the whole list with "something else" as one categorical, q_r ∝ exp(Σ_f s_fr·ln p_fr + b_r),
   temperature and vector scaling (Guo et al. 2017) on the stated list (f = 0), pooled in logarithms with what the
   token probabilities say of the same slots where the model gives them (f > 0, see `ddx.calibration.signals`). It
-  sums to 1 by construction, so nothing is rescaled.
+  sums to 1 by construction, so nothing is rescaled;
+- "temperature": the list-softmax with one number, q_r ∝ p_r^s: the stated list alone, one slope s for every slot and
+  "something else", no bias.
+
+Which of them for how many cases: `ddx.evaluation.ladder.kind_for`.
 
 Slots keep their places. A calibrated confidence can be larger in a later slot: the caller re-sorts.
 """
@@ -22,29 +26,40 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ddx.calibration.items import FLOOR, ITEM_KINDS, check_item_parameters, item_interval, item_values
 from ddx.differential import Semantics
 from ddx.errors import InputError
 
-__all__ = ["Calibrator", "Kind", "checked_lists", "checked_outcome", "list_log_scores", "pooled", "to_unit_sum"]
+__all__ = [
+    "Calibrator",
+    "Kind",
+    "checked_lists",
+    "checked_outcome",
+    "list_log_scores",
+    "list_shares",
+    "one_slope",
+    "pooled",
+    "to_unit_sum",
+]
 
-Kind = Literal["identity", "isotonic", "list-softmax"]
+Kind = Literal["identity", "temperature", "sigmoid", "beta", "isotonic", "venn-abers", "list-softmax"]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 VERSION = 2
-FLOOR = 0.005  # half of the smallest whole percent: what a stated 0 is taken for before the logarithm
 REACH = 3.0  # covariates are held within this many standard deviations of the cases fitted on
 
 
 @dataclass(frozen=True)
 class Calibrator:
-    """A fitted calibrator; make one with `ddx.calibration.fitting.fit`, or `Calibrator("identity", k=5)`.
+    """A fitted calibrator; make one with `ddx.evaluation.ladder.fit_kind`, or `Calibrator("identity", k=5)`.
 
-    parameters: "isotonic": groups, a list of {x, y} by rank, the last for all later ranks. "list-softmax":
-        log_slope [F][K+1] and bias [K] (the last slope and no bias for "something else"), slope_shift [F][m] and
-        other_shift [m] for the covariates. "identity": none.
-    signals: names of the F − 1 lists of confidences that are pooled with the stated one.
+    parameters: "isotonic", "beta", "venn-abers": groups by rank, the last for all later ranks, of {x, y}, {a, b, c},
+        {x, low, high}. "sigmoid": features (names), weights and intercept. "list-softmax": log_slope [F][K+1] and
+        bias [K] (the last slope and no bias for "something else"), slope_shift [F][m] and other_shift [m] for the
+        covariates. "temperature": log_slope, one number. "identity": none.
+    signals: names of the F − 1 lists of confidences that are used beside the stated one.
     covariates, centre, spread: names, means and standard deviations of the m covariates.
     fitted_on: sha256 of the sorted ids of the cases fitted on.
     """
@@ -74,30 +89,47 @@ class Calibrator:
         >>> q.round(2).tolist(), rescaled.tolist()
         ([[0.75, 0.25], [0.5, 0.2]], [True, False])
         """
+        p, listed = self._lists(conf, mask)
+        if self.kind == "identity":
+            return (p, np.zeros(len(p), dtype=np.bool_)) if self.semantics == "membership" else to_unit_sum(p)
+        lists = pooled(p, listed, beside, len(self.signals))
+        z = self.standardised(x, len(p))
+        if self.kind in ITEM_KINDS:
+            return to_unit_sum(np.where(listed, item_values(self.kind, lists, self.parameters), 0.0))
+        parameters = self.parameters
+        if self.kind == "temperature":
+            parameters = one_slope(float(parameters["log_slope"]), p.shape[1])
+        scores = list_log_scores(
+            lists,
+            listed,
+            z,
+            np.asarray(parameters["log_slope"], dtype=np.float64),
+            np.asarray(parameters["bias"], dtype=np.float64),
+            np.asarray(parameters["slope_shift"], dtype=np.float64),
+            np.asarray(parameters["other_shift"], dtype=np.float64),
+        )
+        return list_shares(scores)[:, :-1], np.zeros(len(p), dtype=np.bool_)
+
+    def interval(self, conf: ArrayLike, mask: ArrayLike) -> tuple[Floats, Floats] | None:
+        """(low, high), both [n, K], of the calibrated confidences: Venn-Abers' p0 and p1. None for other kinds.
+
+        Where the list is rescaled, low and high are divided by the same sum, so that they hold the confidence between
+        them; what Vovk & Petej prove is of the values before. Empty slots get 0 and 0.
+        """
+        if self.kind != "venn-abers":
+            return None
+        p, listed = self._lists(conf, mask)
+        low, high = (np.where(listed, bound, 0.0) for bound in item_interval(p, self.parameters))
+        values = np.where(listed, high / (1.0 - low + high), 0.0)
+        _, rescaled = to_unit_sum(values)
+        over = np.where(rescaled, values.sum(axis=1), 1.0)[:, None]
+        return low / over, high / over
+
+    def _lists(self, conf: ArrayLike, mask: ArrayLike) -> tuple[Floats, Bools]:
         p, listed = checked_lists(conf, mask)
         if p.shape[1] > self.k:
             raise ValueError(f"the calibrator was made for lists of at most {self.k}; got {p.shape[1]} slots")
-        if self.kind == "identity":
-            return (p, np.zeros(len(p), dtype=np.bool_)) if self.semantics == "membership" else to_unit_sum(p)
-        if self.kind == "isotonic":
-            groups = self.parameters["groups"]
-            mapped = np.zeros_like(p)
-            for slot in range(p.shape[1]):
-                group = groups[min(slot, len(groups) - 1)]
-                mapped[:, slot] = np.interp(p[:, slot], group["x"], group["y"])
-            return to_unit_sum(np.where(listed, mapped, 0.0))
-        scores = list_log_scores(
-            pooled(p, listed, beside, len(self.signals)),
-            listed,
-            self.standardised(x, len(p)),
-            np.asarray(self.parameters["log_slope"], dtype=np.float64),
-            np.asarray(self.parameters["bias"], dtype=np.float64),
-            np.asarray(self.parameters["slope_shift"], dtype=np.float64),
-            np.asarray(self.parameters["other_shift"], dtype=np.float64),
-        )
-        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
-        return shares[:, :-1], np.zeros(len(p), dtype=np.bool_)
+        return p, listed
 
     def standardised(self, x: ArrayLike | None, n: int) -> Floats:
         """Covariates [n, m] as the fit saw them. ValueError when their number is wrong or one is missing."""
@@ -165,15 +197,13 @@ def _check_parameters(found: Calibrator) -> None:
             values = np.asarray(found.parameters[name], dtype=np.float64)
             if values.shape != shape or not bool(np.all(np.isfinite(values))):
                 raise ValueError(f"{name} must be finite numbers of shape {list(shape)}")
-    elif found.kind == "isotonic":
-        for group in found.parameters["groups"]:
-            x, y = np.asarray(group["x"], dtype=np.float64), np.asarray(group["y"], dtype=np.float64)
-            if x.ndim != 1 or x.shape != y.shape or len(x) == 0:
-                raise ValueError("each group needs x and y of one length")
-            if bool(np.any(np.diff(x) < 0)) or bool(np.any(np.diff(y) < 0)) or y[0] < 0 or y[-1] > 1:
-                raise ValueError("the x and y of a group must not decrease, y within 0 and 1")
-        if not found.parameters["groups"]:
-            raise ValueError("no groups")
+    elif found.kind == "temperature":
+        if found.signals or found.covariates or not np.isfinite(float(found.parameters["log_slope"])):
+            raise ValueError("a temperature is one finite log_slope, without signals and covariates")
+    elif found.kind in ITEM_KINDS:
+        if found.covariates or (found.signals and found.kind != "sigmoid"):
+            raise ValueError(f"kind {found.kind!r} takes no covariates, and signals in a sigmoid alone")
+        check_item_parameters(found.kind, found.parameters, found.signals)
     if found.covariates and min(found.spread) <= 0:
         raise ValueError("the sd of a covariate must be above 0")
 
@@ -236,6 +266,22 @@ def list_log_scores(
     scores[:, slots] += z @ other_shift
     scores[:, :slots][~listed] = -np.inf
     return np.asarray(scores)
+
+
+def list_shares(scores: Floats) -> Floats:
+    """exp of log scores [n, K+1], divided by their sum."""
+    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    return np.asarray(shares)
+
+
+def one_slope(log_slope: float, k: int) -> dict[str, list[Any]]:
+    """The parameters of a list-softmax for lists of k that is a temperature: the slope e^log_slope = 1/T throughout.
+
+    >>> one_slope(-.5, 2)
+    {'log_slope': [[-0.5, -0.5, -0.5]], 'bias': [0.0, 0.0], 'slope_shift': [[]], 'other_shift': []}
+    """
+    return {"log_slope": [[log_slope] * (k + 1)], "bias": [0.0] * k, "slope_shift": [[]], "other_shift": []}
 
 
 def slopes(log_slope: Floats, slope_shift: Floats, z: Floats, slots: int) -> Floats:

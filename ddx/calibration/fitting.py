@@ -1,8 +1,11 @@
-"""Fitting a calibrator on cases whose outcome is known: which slot held the pathology, or none."""
+"""Fitting a calibrator on cases whose outcome is known: which slot held the pathology, or none.
+
+The kinds that scikit-learn, betacal and venn-abers fit are in `ddx.evaluation.ladder`, which calls this for the others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +17,15 @@ from ddx.calibration.calibrator import (
     checked_lists,
     checked_outcome,
     list_log_scores,
+    list_shares,
     log_stated,
+    one_slope,
     pooled,
     slopes,
 )
 from ddx.metrics.calibration import isotonic
 
-__all__ = ["fit", "mean_log_loss"]
+__all__ = ["by_rank", "fit", "mean_log_loss"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -28,7 +33,8 @@ Ints = NDArray[np.int64]
 
 PENALTY = 1.0  # L2 on the summed log-loss: worth a few cases, it keeps rare slots from running away
 SMOOTH = 20.0  # the same on the steps of ln slope from rank to rank: 0.2 is a likely step, 1 is not
-LEAST = 100  # items below which a rank takes the isotonic fit of all ranks together
+LEAST = 100  # items below which a rank takes the fit of all ranks together
+LOG_SLOPES = (-3.0, 3.0)  # no temperature in use lies outside, and a search step can't overflow
 
 
 def fit(
@@ -64,9 +70,11 @@ def fit(
     if kind == "identity":
         return Calibrator("identity", **common)
     if kind == "isotonic":
-        return Calibrator("isotonic", parameters={"groups": _fit_isotonic(p, listed, y)}, **common)
+        return Calibrator("isotonic", parameters={"groups": by_rank(p, listed, y, _monotone)}, **common)
+    if kind == "temperature":
+        return Calibrator("temperature", parameters={"log_slope": _fit_temperature(p, listed, y)}, **common)
     if kind != "list-softmax":
-        raise ValueError(f"unknown kind of calibrator {kind!r}")
+        raise ValueError(f"kind {kind!r} is unknown here; see ddx.evaluation.ladder.fit_kind")
     raw = np.empty((n, 0)) if x is None else np.asarray(x, dtype=np.float64)
     if raw.shape != (n, len(covariates)):
         raise ValueError(f"x must be [{n}, {len(covariates)}], a column for each name; got {raw.shape}")
@@ -134,8 +142,7 @@ def _fit_list_softmax(p: Floats, listed: Bools, y: Ints, z: Floats) -> dict[str,
         return (nll + ridge) / n, np.concatenate([part.ravel() for part in gradient]) / n
 
     start = np.zeros(cuts[-1] + m)  # every slope 1/F, every bias 0: the geometric mean of the lists
-    # α and w within e^±3: no temperature in use lies outside, and a search step can't overflow
-    slope_bounds, shift_bounds = [(-3.0, 3.0)] * (lists * (k + 1)), [(-1.0, 1.0)] * (lists * m)
+    slope_bounds, shift_bounds = [LOG_SLOPES] * (lists * (k + 1)), [(-1.0, 1.0)] * (lists * m)
     bounds = [*slope_bounds, *[(None, None)] * k, *shift_bounds, *[(None, None)] * m]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
     names = ("log_slope", "bias", "slope_shift", "other_shift")
@@ -157,17 +164,35 @@ def _smooth(values: Floats, smooth: float) -> tuple[float, Floats]:
     return value, gradient.reshape(values.shape)
 
 
-def _fit_isotonic(p: Floats, listed: Bools, y: Ints) -> list[dict[str, list[float]]]:
-    """One fit for rank 1, one for rank 2, one for all later ranks; all ranks together where items are few."""
+def _fit_temperature(p: Floats, listed: Bools, y: Ints) -> float:
+    """ln s by maximum likelihood of q_r ∝ p_r^s (Guo et al. 2017, §4.2, with s = 1/T), pulled to s = 1 by PENALTY."""
+    from scipy.optimize import minimize_scalar  # here: applying a calibrator must not wait for scipy
+
+    n, k = p.shape
+    z = np.empty((n, 0))
+
+    def loss(log_slope: float) -> float:
+        parts = one_slope(log_slope, k).values()
+        shares = list_shares(list_log_scores(p[None], listed, z, *(np.asarray(part) for part in parts)))
+        return float(-np.log(shares[np.arange(n), y]).sum()) + 0.5 * PENALTY * log_slope**2
+
+    return float(minimize_scalar(loss, bounds=LOG_SLOPES, method="bounded", options={"xatol": 1e-10}).x)
+
+
+def by_rank(p: Floats, listed: Bools, y: Ints, fit_one: Callable[[Floats, Bools], dict[str, Any]]) -> list[Any]:
+    """One fit for rank 1, one for rank 2, one for all later ranks; all ranks together where items are few.
+
+    `fit_one` takes the stated confidences [items] and which of them were hits.
+    """
     k = p.shape[1]
     hit = y[:, None] == np.arange(k)
-    everything = _monotone(p[listed], hit[listed])
+    everything = fit_one(p[listed], hit[listed])
     groups = []
     for slots in (slice(0, 1), slice(1, 2), slice(2, None)):
         inside = listed[:, slots]
         if inside.shape[1]:
             few = int(inside.sum()) < LEAST
-            groups.append(everything if few else _monotone(p[:, slots][inside], hit[:, slots][inside]))
+            groups.append(everything if few else fit_one(p[:, slots][inside], hit[:, slots][inside]))
     return groups
 
 

@@ -1,32 +1,39 @@
-"""Fit the calibrator of a model on calibration patients, none of whom trained or will test anything."""
+"""Fit the calibrator of a model on calibration patients, none of whom trained or will test anything.
+
+The steps apart, for whoever has the answers already: `material` reads them, `fitted` fits, `applied` applies.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast, get_args
 
 import numpy as np
 
 from ddx.answers import Answered, read_answer
-from ddx.calibration.calibrator import Calibrator
-from ddx.calibration.fitting import fit
+from ddx.calibration.calibrator import Calibrator, Kind, to_unit_sum
 from ddx.calibration.signals import SIGNALS
 from ddx.data.splits import split_of
 from ddx.errors import InputError
 from ddx.evaluation.completions import stored_answers
+from ddx.evaluation.ladder import check_packages, fit_kind, kind_for
 from ddx.evaluation.sample import Sample, draw, patient_ids
 from ddx.model import COVARIATES, Model, covariates
 from ddx.provenance import ids_hash
 
-__all__ = ["Material", "calibrate", "material", "refuse_test_patients"]
+__all__ = ["Choice", "Material", "applied", "calibrate", "chosen", "fitted", "material", "refuse_test_patients"]
+
+Choice = Kind | Literal["auto"]
 
 
 @dataclass(frozen=True)
 class Material:
     """n readable answers to calibration cases, slots in the order written: stated conf and mask [n, K], outcome [n]
     in 0..K (K: something else), covariates x [n, m], and what the token probabilities say, beside [F, n, K] in the
-    order of `signals` (F = 0 where no engine told). `rows` [n]: their places in the sample."""
+    order of `signals` (F = 0 where no engine told). `rows` [n]: their places in the sample. `over` [n]: whether the
+    confidences as written summed to more than 1, and were divided by their sum to give `conf`."""
 
     conf: np.ndarray
     mask: np.ndarray
@@ -35,6 +42,14 @@ class Material:
     beside: np.ndarray
     signals: tuple[str, ...]
     rows: np.ndarray
+    over: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Material:
+        """Some of the cases."""
+        return Material(
+            self.conf[rows], self.mask[rows], self.outcome[rows], self.x[rows], self.beside[:, rows], self.signals,
+            self.rows[rows], self.over[rows],
+        )  # fmt: skip
 
 
 def calibrate(
@@ -43,24 +58,52 @@ def calibrate(
     size: str = "750",
     on_done: Callable[[int], None] | None = None,
     completions: Path | None = None,
+    kind: Choice = "auto",
 ) -> tuple[Calibrator, Sample, list[Answered]]:
-    """A list-softmax calibrator fitted on `size` calibration patients at each evidence stage; the cases; the answers.
+    """A calibrator fitted on `size` calibration patients at each evidence stage; the cases; the answers.
 
     The unit is the case; unreadable answers are left out, as they get no calibrated confidence either.
-    `completions` of an earlier fit on the same cases are read instead of asking the model again.
+    `completions` of an earlier fit on the same cases are read instead of asking the model again. Kind "auto": what
+    `ddx.evaluation.ladder` advises for as many cases as could be read.
+
+    Raises InputError for patients of the test split, and for a model of `membership` confidences.
     """
+    if model.semantics != "pathology":
+        raise InputError("a calibrator is fitted on confidences of the pathology; this model's are of membership")
+    check_packages(kind)  # before the model answers, which takes an hour
     sample = draw(data, "calibration", size, model.vocabulary)
     refuse_test_patients(patient_ids(sample))
     if completions is None:
         answers = model.generate(sample.cases, on_done, sample.seeds)
     else:
         answers = stored_answers(completions, model, sample)
-    found = material(model, sample, answers)
-    calibrator = fit(
-        "list-softmax", found.conf, found.mask, found.outcome, found.x, found.beside,
-        covariates=COVARIATES, signals=found.signals, fitted_on=ids_hash(patient_ids(sample)),
-    )  # fmt: skip
+    calibrator = fitted(kind, material(model, sample, answers), ids_hash(patient_ids(sample)))
     return calibrator, sample, answers
+
+
+def chosen(name: str) -> Choice:
+    """The kind of that name, or "auto". Raises InputError for another word."""
+    names = ("auto", *get_args(Kind))
+    if name not in names:
+        raise InputError(f"--kind: {name!r} is not one of {', '.join(names)}")
+    return cast(Choice, name)
+
+
+def fitted(kind: Choice, found: Material, fitted_on: str = "") -> Calibrator:
+    """A calibrator of a kind ("auto": see `kind_for`), with the covariates and signals that the kind takes."""
+    return fit_kind(
+        kind_for(len(found.conf)) if kind == "auto" else kind,
+        found.conf, found.mask, found.outcome, found.x, found.beside,
+        covariates=COVARIATES, signals=found.signals, fitted_on=fitted_on,
+    )  # fmt: skip
+
+
+def applied(calibrator: Calibrator, found: Material) -> tuple[np.ndarray, np.ndarray]:
+    """(calibrated [n, K], rescaled [n]) of a calibrator that `fitted` made, for these cases."""
+    x = found.x if calibrator.covariates else None
+    lists = found.beside if calibrator.signals else None
+    conf, again = calibrator.apply(found.conf, found.mask, x, lists)
+    return conf, found.over | again
 
 
 def material(model: Model, sample: Sample, answers: Sequence[Answered]) -> Material:
@@ -70,19 +113,21 @@ def material(model: Model, sample: Sample, answers: Sequence[Answered]) -> Mater
     if not rows:
         raise InputError("no answer of this model can be read, so there is nothing to calibrate; train it longer")
     k, n = model.format.k, len(rows)
-    conf, beside, outcome = np.zeros((n, k)), np.zeros((len(SIGNALS), n, k)), np.full(n, k)
+    conf, stated, beside, outcome = np.zeros((n, k)), np.zeros((n, k)), np.zeros((len(SIGNALS), n, k)), np.full(n, k)
     mask = np.zeros((n, k), dtype=bool)
     keys = [condition.key for condition in model.vocabulary]
     for row, i in enumerate(rows):
         listed = [m.condition.key if m.condition else None for m in written[i].matches]
         mask[row, : len(listed)] = True
         conf[row, : len(listed)] = written[i].conf[0]
+        stated[row, : len(listed)] = [c or 0.0 for c in written[i].stated]
         beside[:, row, : len(listed)] = written[i].beside[:, 0]
         if keys[sample.truth[i]] in listed:
             outcome[row] = listed.index(keys[sample.truth[i]])
     x = np.array([[covariates(answers[i].text)[name] for name in COVARIATES] for i in rows])
     signals = SIGNALS if any(answers[i].signals for i in rows) else ()
-    return Material(conf, mask, outcome, x, beside[: len(signals)], signals, np.array(rows))
+    _, over = to_unit_sum(stated)
+    return Material(conf, mask, outcome, x, beside[: len(signals)], signals, np.array(rows), over)
 
 
 def refuse_test_patients(ids: list[str]) -> None:

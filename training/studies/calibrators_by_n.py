@@ -1,0 +1,163 @@
+"""Which kind of calibrator for how many cases: `python training/studies/calibrators_by_n.py`.
+
+Answers of a model to calibration patients on whom its own calibrator was not fitted: those after the first 750 of each
+stage. Each repeat orders the readable ones anew, keeps the last 1,400 to measure on, and fits every kind on the first
+n of the others. No test patient takes part. Ends with `training/studies/calibrators.md`.
+
+The model answers once (an hour on two cores); what it wrote is kept, and read again by the next run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from calibrators import losses
+
+from ddx.evaluation.calibrate import Material, applied, fitted, material, refuse_test_patients
+from ddx.evaluation.completions import records_of, stored_answers, to_lines
+from ddx.evaluation.ladder import LADDER
+from ddx.evaluation.sample import draw, patient_ids
+from ddx.files import write_text
+from ddx.metrics.aggregate import Estimate, mean_interval, paired_difference
+from ddx.model import load_model
+
+HERE = Path(__file__).resolve().parent
+SIZES = (25, 50, 100, 200, 400, 800, 1600, 2400)
+HELD = 1400  # cases of each repeat to measure on
+STATED = "as stated (identity)"
+ARMS: dict[str, tuple[str, bool]] = {  # name → kind, whether it may use signals and covariates
+    STATED: ("identity", False),
+    "temperature": ("temperature", False),
+    "beta": ("beta", False),
+    "isotonic": ("isotonic", False),
+    "venn-abers": ("venn-abers", False),
+    "sigmoid, stated alone": ("sigmoid", False),
+    "sigmoid": ("sigmoid", True),
+    "list-softmax, stated alone": ("list-softmax", False),
+    "list-softmax": ("list-softmax", True),
+}
+SCORES = {"Brier": "Brier score of the list, 0 to 2", "log loss": "Log loss, nats"}
+
+
+def alone(found: Material) -> Material:
+    """The same cases without signals; covariates stay, and only a list-softmax uses them."""
+    return replace(found, beside=found.beside[:0], signals=())
+
+
+def compare(found: Material, sizes: tuple[int, ...], held: int, repeats: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """score → [arms, sizes, repeats, cases]: the held-out losses, NaN where a case was not held out."""
+    n = len(found.conf)
+    rng = np.random.default_rng(seed)
+    out = {score: np.full((len(ARMS), len(sizes), repeats, n), np.nan, dtype=np.float32) for score in SCORES}
+    material_of = {True: found, False: alone(found)}
+    for repeat in range(repeats):
+        order = rng.permutation(n)
+        test = order[-held:]
+        for row, (kind, signals) in enumerate(ARMS.values()):
+            for column, size in enumerate(sizes):
+                learn, measure = (material_of[signals].take(rows) for rows in (order[:size], test))
+                q, _ = applied(fitted(kind, learn), measure)  # type: ignore[arg-type]
+                every = np.column_stack([q, np.maximum(0.0, 1.0 - q.sum(axis=1))])
+                for score, values in losses(every, measure.outcome).items():
+                    out[score][row, column, repeat, test] = values
+    return out
+
+
+def table(values: np.ndarray, title: str) -> list[str]:
+    """Markdown of one score [arms, sizes, repeats, cases]: the stated list's mean, and each arm minus it.
+
+    Losses are averaged over repeats by case, then the cases are resampled; in brackets how many of the repeats' fits
+    did worse than the stated list.
+    """
+    by_case = np.nanmean(values, axis=2)
+    stated = by_case[0]
+    repeats = values.shape[2]
+    lines = [f"| {title} | " + " | ".join(f"n = {size:,}" for size in SIZES) + " |", "|---|" + "---:|" * len(SIZES)]
+    for row, name in enumerate(ARMS):
+        cells = []
+        for column in range(len(SIZES)):
+            if row == 0:
+                one = mean_interval(stated[column])
+                cells.append(f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})")
+                continue
+            gap = paired_difference(by_case[row, column], stated[column])
+            fits = np.nanmean(values[row, column], axis=1) - np.nanmean(values[0, column], axis=1)
+            worse = int((fits > 0).sum())
+            cells.append(_cell(gap) + (f" [{worse}]" if worse else ""))
+        lines.append(f"| {name}{', minus it' if row else ''} | " + " | ".join(cells) + " |")
+    best = []
+    for column in range(len(SIZES)):
+        means = np.nanmean(by_case[:, column], axis=1)
+        first = int(means.argmin())
+        close = [
+            name for row, name in enumerate(ARMS)
+            if row != first and paired_difference(by_case[row, column], by_case[first, column]).low <= 0
+        ]  # fmt: skip
+        best.append(f"| {SIZES[column]:,} | {list(ARMS)[first]} | {'; '.join(close) or '–'} |")
+    head = ["| n | least | not told apart from it |", "|---:|---|---|"]
+    return [*lines, "", f"In square brackets: fits of {repeats} that did worse than the stated list.", "", *head, *best]
+
+
+def _cell(gap: Estimate) -> str:
+    return f"{gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
+
+
+def main(
+    folder: Annotated[Path | None, typer.Argument(help="A model folder, if not the shipped one.")] = None,
+    data: Annotated[Path, typer.Option()] = Path("data/ddxplus"),
+    size: Annotated[int, typer.Option(help="Calibration patients at each stage.")] = 1700,
+    after: Annotated[int, typer.Option(help="Of these, how many the model's own calibrator was fitted on.")] = 750,
+    completions: Annotated[Path, typer.Option(help="Read if it is there, else written.")] = Path(
+        "runs/studies/calibrators.completions.jsonl"
+    ),
+    repeats: int = 30,
+    out: Path = HERE / "calibrators.md",
+) -> None:
+    """Compare kinds of calibrators by the number of cases that they are fitted on."""
+    model = load_model(None if folder is None else str(folder))
+    sample = draw(data, "calibration", str(size), model.vocabulary).after(after)
+    refuse_test_patients(patient_ids(sample))
+    if not completions.exists():
+        completions.parent.mkdir(parents=True, exist_ok=True)
+        write_text(completions, to_lines(records_of(sample, model.generate(sample.cases, None, sample.seeds))))
+    found = material(model, sample, stored_answers(completions, model, sample))
+    values = compare(found, SIZES, HELD, repeats)
+    shipped, rescaled = applied(model.calibrator, found)
+    every = np.column_stack([shipped, np.maximum(0.0, 1.0 - shipped.sum(axis=1))])
+    own = {score: mean_interval(value) for score, value in losses(every, found.outcome).items()}
+    rule = "; ".join(f"from {least:,} cases {kind}" for least, kind in LADDER)
+    lines = [
+        "# Which calibrator for how many cases",
+        "",
+        f"{model.info['id']}: {len(found.conf):,} readable of {len(sample):,} answers to calibration patients, none of "
+        f"the {model.calibrator.n_cases:,} that its own calibrator was fitted on. {repeats} times a random {HELD:,} "
+        "were held out to measure on, and every kind was fitted on the first n of the others. Losses are averaged over "
+        "repeats by case; 95 % bootstrap intervals over cases, differences paired by case. Made by "
+        "`python training/studies/calibrators_by_n.py`.",
+        "",
+        '"sigmoid" and "list-softmax" use the token probabilities, and the list-softmax the length of the text; '
+        '"stated alone" leaves the token probabilities out. The others know the stated confidences only.',
+        "",
+    ]
+    for score, title in SCORES.items():
+        lines += [f"## {title}", "", *table(values[score], title), ""]
+    lines += [
+        "## The rule (`ddx.evaluation.ladder`)",
+        "",
+        f"{rule[0].upper()}{rule[1:]}.",
+        "",
+        f"The model's own calibrator ({model.calibrator.kind}, {model.calibrator.n_cases:,} other cases) on all "
+        f"{len(found.conf):,} of these: "
+        + ", ".join(f"{score} {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for score, one in own.items())
+        + f". Lists that summed to more than 1 and were rescaled: {int(rescaled.sum()):,} of {len(rescaled):,}.",
+    ]
+    write_text(out, "\n".join(lines) + "\n")
+    typer.echo(out.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    typer.run(main)
