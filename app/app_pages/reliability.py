@@ -33,7 +33,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "Seconds per case, median": ("seconds_p50",),
 }
 _PERCENT = {"pass", "recall", "validity"}
-_WHO = (("This model", None), ("Tabular classifier", "tabular"), ("Base model, untrained", "base-prompted"))
+_WHO = (("This model", None), ("Tabular classifier", "tabular"), ("Base model, untrained", "label-list"))
 
 
 def page() -> None:

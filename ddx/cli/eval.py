@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+BASE_CASES = 25
+
 
 def evaluate(
     out: Annotated[Path, typer.Option("--out", "-o", help="The JSON to write.")] = Path(
@@ -21,17 +23,23 @@ def evaluate(
     ] = "standard",
     vignettes: Annotated[Path | None, typer.Option("--vignettes", help="Folder of the outside cases.")] = None,
     completions: Annotated[
-        Path | None, typer.Option("--completions", help="Completions of an earlier run, to be read again.")
+        Path | None,
+        typer.Option(
+            "--completions", help="Completions of an earlier run, to be read again; those of its baselines, too."
+        ),
     ] = None,
-    base_cases: Annotated[int, typer.Option("--base-cases", min=0, help="Cases a stage for the untrained base.")] = 100,
+    base_cases: Annotated[
+        int, typer.Option("--base-cases", min=0, help="Cases a stage for the other ways to answer (0: none).")
+    ] = BASE_CASES,
     figures: Annotated[
         Path | None, typer.Option("--figures", help="A folder for all reliability diagrams: SVG, PNG, Vega-Lite, CSV.")
     ] = None,
 ) -> None:
-    """Measure a model on the fixed sample, beside the tabular classifier and the untrained base model.
+    """Measure a model on the fixed sample, beside the tabular classifier and other ways to answer: its base model
+    before training, prompted, and its own single answers, sampled.
 
     Writes OUT and, beside it, a report to read (.html), the same as tables (.md), a row a case (.cases.parquet) and
-    what the model wrote, without the case's text (.completions.jsonl).
+    what was written, without the case's text (.completions.jsonl, .baselines.completions.jsonl).
     """
     from ddx.cli.loading import load_for_command
     from ddx.cli.show import bars, ticker
@@ -40,20 +48,19 @@ def evaluate(
     from ddx.evaluation.evaluate import Plan
     from ddx.evaluation.evaluate import evaluate as run
     from ddx.evaluation.files import write_evaluation
+    from ddx.evaluation.promises import read_promises
+    from ddx.provenance import shipped_folder
 
     if split not in SPLITS or split == "train":
         raise InputError(f"--split: {split!r} is not one of {', '.join(s for s in SPLITS if s != 'train')}")
     if not (sample in ("standard", "release") or sample.isdigit() and int(sample) > 0):
         raise InputError(f"--sample: {sample!r} is not standard, release or a number of cases at each stage")
-    plan = Plan(data, split, sample, vignettes, base_cases, completions)
     loaded = load_for_command(model)
-    base = None
-    if base_cases:
-        from ddx.model import prompted_base
-
-        base = prompted_base(loaded)
+    # rules are not held against the patients that they were fitted on
+    promises = None if split == "calibration" else read_promises(shipped_folder() if model is None else Path(model))
+    plan = Plan(data, split, sample, vignettes, base_cases, completions, promises)
     with bars() as progress:
-        found = run(loaded, base, plan, ticker(progress))
+        found = run(loaded, plan, ticker(progress))
     table = write_evaluation(out, found, _command(out, model, split, sample, vignettes, completions, base_cases))
     if figures is not None:
         from ddx.evaluation.figures import write_figures
@@ -69,8 +76,8 @@ def _command(out: Path, model: str | None, split: str, sample: str, *rest: Path 
     words: list[str] = ["ddx", "eval"]
     for flag, value, usual in (
         ("--model", model, None), ("--split", split, "test"), ("--sample", sample, "standard"),
-        ("--vignettes", vignettes, None), ("--completions", completions, None), ("--base-cases", base_cases, 100),
-        ("-o", out, None),
+        ("--vignettes", vignettes, None), ("--completions", completions, None),
+        ("--base-cases", base_cases, BASE_CASES), ("-o", out, None),
     ):  # fmt: skip
         if value != usual:
             words += [flag, str(value)]

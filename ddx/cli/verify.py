@@ -19,11 +19,14 @@ def verify(
     """
     from ddx.cli.loading import load_for_command
     from ddx.cli.show import bars, ticker
+    from ddx.evaluation.promises import read_promises
     from ddx.evaluation.verify import verify as run
+    from ddx.provenance import shipped_folder
 
     loaded = load_for_command(model)
+    promises = read_promises(shipped_folder() if model is None else Path(model))
     with bars() as progress:
-        verdict = run(report, loaded, data, ticker(progress))
+        verdict = run(report, loaded, data, ticker(progress), promises)
     for line in verdict.differing:
         typer.echo(f"differs: {line}")
     if verdict.differing:

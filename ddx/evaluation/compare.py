@@ -13,7 +13,7 @@ import pandas as pd
 
 from ddx.errors import InputError
 from ddx.evaluation.cases import METRICS, read_cases
-from ddx.evaluation.tables import cell
+from ddx.evaluation.words import cell
 from ddx.metrics.aggregate import mean_interval, paired_difference
 
 __all__ = ["Run", "compare", "read_run", "to_table"]

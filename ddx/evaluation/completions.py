@@ -14,7 +14,7 @@ from ddx.evaluation.sample import Sample
 from ddx.generation import Generation
 from ddx.model import Model
 
-__all__ = ["records_of", "stored_answers", "to_lines"]
+__all__ = ["read_lines", "records_of", "stored_answers", "to_lines"]
 
 
 def records_of(sample: Sample, answers: Sequence[Answered]) -> list[dict[str, Any]]:
@@ -32,6 +32,12 @@ def to_lines(records: Sequence[dict[str, Any]]) -> str:
     return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """What `to_lines` wrote. Raises OSError, and ValueError for what is no JSONL."""
+    # only "\n" ends a line: what a model wrote may hold other separators, at which splitlines() would break it
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
 def stored_answers(path: Path, model: Model, sample: Sample) -> list[Answered]:
     """What a model wrote for the cases of a sample, from the completions that an evaluation left. Their number of
     tokens is kept, not the tokens themselves.
@@ -39,7 +45,7 @@ def stored_answers(path: Path, model: Model, sample: Sample) -> list[Answered]:
     Raises InputError when the file is missing or holds other cases.
     """
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = read_lines(path)
         ids = [row["case_id"] for row in rows]
         found = [_answer(row) for row in rows]
     except OSError as error:

@@ -16,8 +16,9 @@ from markupsafe import Markup
 
 from ddx.differential import NOTICE
 from ddx.evaluation import charts, tables
+from ddx.evaluation.promise_tables import promise_rows
 from ddx.evaluation.subgroups import SMALL
-from ddx.evaluation.words import LEVELS, OUTCOMES, STAGES, UNITS, interval
+from ddx.evaluation.words import LEVELS, OUTCOMES, STAGES, UNITS, cell, interval
 from ddx.vocabulary import load_vocabulary
 
 __all__ = ["to_html"]
@@ -40,6 +41,7 @@ def to_html(result: Mapping[str, Any]) -> str:
         headline=_headline(result),
         rows=[*tables.figure_rows(result), *tables.sizes(result)],
         differences=tables.difference_rows(result),
+        ways=tables.ways(result, _HEADS),
         outside=tables.outside_lines(result),
         diagrams=[_diagram(result["reliability"][level]["all"], level) for level in LEVELS],
         by_group=[
@@ -49,6 +51,7 @@ def to_html(result: Mapping[str, Any]) -> str:
         ],
         subgroups=_subgroups(result),
         selective=_selective(result),
+        promises=promise_rows(result),
         decision=_decision(result),
         small=SMALL,
         examples=[{**e, "stage": STAGES[e["stage"]]} for e in result["examples"]],
@@ -119,8 +122,8 @@ def _selective(result: Mapping[str, Any]) -> dict[str, Any]:
     names = [("first", "the first diagnosis is wrong"), ("list", "the condition is not on the list")]
     pictures = [charts.risk_coverage_chart(figures[what], _HEADS, charts.LIGHT) for what, _ in names]
     return {
-        "rows": [(words, [tables.cell(figures[what][s]["aurc"]) for s in stages]) for what, words in names],
-        "risks": [(words, [tables.cell(figures[what][s]["risk"]) for s in stages]) for what, words in names],
+        "rows": [(words, [cell(figures[what][s]["aurc"]) for s in stages]) for what, words in names],
+        "risks": [(words, [cell(figures[what][s]["risk"]) for s in stages]) for what, words in names],
         "pictures": [
             (words, _svg(picture.properties(width=270, height=220).to_dict()))
             for (_, words), picture in zip(names, pictures, strict=True)
@@ -139,7 +142,7 @@ def _decision(result: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "events": curve["events"],
                 "svg": _svg(chart.to_dict()),
                 "rows": [
-                    (f"{t:.0%}", *(tables.cell(e) for e in three))
+                    (f"{t:.0%}", *(cell(e) for e in three))
                     for t, *three in zip(
                         curve["thresholds"], curve["model"], curve["treat_all"], curve["minus_treat_all"], strict=True
                     )
@@ -159,7 +162,7 @@ def _subgroups(result: Mapping[str, Any]) -> list[dict[str, Any]]:
                 cells = []
                 for stage in result["metrics"]:
                     e = by_stage.get(stage, {}).get(metric)
-                    cells.append(None if e is None else {"text": tables.cell(e), "n": e["n"], "few": e["n"] < SMALL})
+                    cells.append(None if e is None else {"text": cell(e), "n": e["n"], "few": e["n"] < SMALL})
                 rows.append((name, cells))
         found.append({"metric": words, "rows": rows})
     return found

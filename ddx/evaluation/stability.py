@@ -21,8 +21,8 @@ from ddx.differential import NOTICE, Differential
 from ddx.evaluation.measure import GROUPS, batch_of, rounded
 from ddx.evaluation.perturb import PERTURBATIONS, Decisive, ablate, seeded
 from ddx.evaluation.sample import Sample, draw, patient_ids, select
-from ddx.evaluation.tables import cell
 from ddx.evaluation.tabular import Tabular, shipped_tabular
+from ddx.evaluation.words import cell
 from ddx.files import write_text
 from ddx.metrics import agreement, per_case
 from ddx.metrics.aggregate import mean_interval

@@ -1,7 +1,7 @@
 """Recompute an evaluation from its stored completions, and compare every figure with what the report says.
 
-What the model wrote is taken as given; reading, matching, calibrating and all figures are done again. Figures that need
-a generation (the untrained base model, outside cases) are not among them, and are named as such.
+What the model and the baselines wrote is taken as given; reading, matching, calibrating and all figures are done again.
+Figures that need a generation (outside cases) are not among them, and are named as such.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from ddx.errors import InputError
-from ddx.evaluation.evaluate import Plan, evaluate
+from ddx.evaluation.baselines import beside
+from ddx.evaluation.evaluate import PROTOCOL, Plan, evaluate
+from ddx.evaluation.promises import Promises
 from ddx.model import Model
 from ddx.provenance import file_hash
 
 _PARTS = (
-    "n", "data", "calibrator", "metrics", "metrics_stated", "baselines.tabular", "tabular_sha256", "minus_tabular",
-    "failures", "subgroups", "reliability", "reliability_stated",
-    "selective", "decision", "examples",
+    "n", "data", "calibrator", "metrics", "metrics_stated", "baselines", "tabular_sha256", "minus_tabular",
+    "same_cases", "minus_baselines", "baseline_prompts_sha256", "failures", "subgroups", "reliability",
+    "reliability_stated", "selective", "decision", "examples", "promises",
 )  # fmt: skip
 _HASHES = ("adapter_sha256", "base_sha256", "calibrator_sha256", "vocabulary_sha256", "prompt_sha256")
 
@@ -34,10 +36,17 @@ class Verdict:
     left_out: tuple[str, ...]
 
 
-def verify(report: Path, model: Model, data: Path, on_done: Callable[[str, int, int], None]) -> Verdict:
-    """Recompute `report` from the completions beside it.
+def verify(
+    report: Path,
+    model: Model,
+    data: Path,
+    on_done: Callable[[str, int, int], None],
+    promises: Promises | None = None,
+) -> Verdict:
+    """Recompute `report` from the completions beside it; `promises` are those of the model's folder.
 
-    Raises InputError when the report or its completions can't be read, or were made by another model than `model`.
+    Raises InputError when the report or its completions can't be read, or were made by another protocol or by another
+    model than `model`.
     """
     stated = _read(report)
     completions = report.with_suffix(".completions.jsonl")
@@ -47,29 +56,38 @@ def verify(report: Path, model: Model, data: Path, on_done: Callable[[str, int, 
             raise InputError(
                 f"{report}: made with another {name.removesuffix('_sha256')} than this model's; give --model"
             )
-    if not completions.exists():
-        raise InputError(f"{completions}: missing; a report is verified from the completions beside it")
-    if "completions_sha256" not in stated:
-        raise InputError(f"{report}: carries no hash of its completions; made by an earlier version, evaluate again")
-    if file_hash(completions) != stated["completions_sha256"]:
-        return Verdict((), (f"{completions.name}: not the bytes that the report was made from",), ())
-    plan = Plan(data, stated["data"]["split"].split()[0], stated["data"]["sample"], None, 0, completions)
-    found = evaluate(model, None, plan, on_done).result
+    written = {completions: "completions_sha256"}
+    if stated["base_cases"]:
+        written[beside(completions)] = "baselines_sha256"
+    for path, name in written.items():
+        if not path.exists():
+            raise InputError(f"{path}: missing; a report is verified from the completions beside it")
+        if file_hash(path) != stated.get(name):
+            return Verdict((), (f"{path.name}: not the bytes that the report was made from",), ())
+    data_of = stated["data"]
+    plan = Plan(data, data_of["split"].split()[0], data_of["sample"], None, stated["base_cases"], completions, promises)
+    found = evaluate(model, plan, on_done).result
     differing = tuple(
         _difference(part, stated, found) for part in _PARTS if _bytes(stated, part) != _bytes(found, part)
     )
-    left_out = [f"baselines.{name}" for name in stated["baselines"] if name != "tabular"]
-    return Verdict(_PARTS, differing, (*left_out, *(["outside"] if "outside" in stated else [])))
+    return Verdict(_PARTS, differing, ("outside",) if "outside" in stated else ())
 
 
 def _read(report: Path) -> dict[str, Any]:
     try:
         stated = json.loads(report.read_text(encoding="utf-8"))
-        stated["model"], stated["data"]["split"], stated["baselines"]
+        protocol = stated["protocol"]
+        if protocol == PROTOCOL:
+            stated["model"], stated["data"]["split"], stated["data"]["sample"], stated["base_cases"]
     except OSError as error:
         raise InputError(f"{report}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{report}: not an evaluation that `ddx eval` wrote") from None
+    if protocol != PROTOCOL:
+        raise InputError(
+            f"{report}: made by protocol {protocol}, this version measures by protocol {PROTOCOL}; evaluate again with "
+            "`ddx eval`, where --completions spares what the model wrote"
+        )
     return dict(stated)
 
 

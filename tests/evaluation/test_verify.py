@@ -27,7 +27,7 @@ def data(some_patients: Callable[[int], Path]) -> Path:
 @pytest.fixture(scope="module")
 def report(data: Path) -> Path:
     out = data / "report.json"
-    arguments = ["eval", "--data", str(data), "--sample", "5", "--base-cases", "0", "-o", str(out)]
+    arguments = ["eval", "--data", str(data), "--sample", "5", "--base-cases", "1", "-o", str(out)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     return out
@@ -42,6 +42,24 @@ def test_an_untouched_report_holds(report: Path, data: Path) -> None:
     code, said = verify(report, data)
     assert code == 0, said
     assert "the same in all" in said
+    assert "not recomputed" not in said, "the baselines are recomputed, too"
+
+
+def test_a_report_is_made_again_from_both_files_without_asking_anyone(
+    report: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(*_: object) -> None:
+        raise AssertionError("the base model was asked")
+
+    monkeypatch.setattr("ddx.evaluation.evaluate.untrained", nobody)
+    again, completions = tmp_path / "again.json", report.with_suffix(".completions.jsonl")
+    arguments = ["eval", "--data", str(data), "--sample", "5", "--base-cases", "1", "--completions", str(completions)]
+    result = CliRunner().invoke(app, [*arguments, "-o", str(again)])
+    assert result.exit_code == 0, result.output
+    first, second = (json.loads(path.read_text(encoding="utf-8")) for path in (report, again))
+    assert {**first, "command": "", "created": ""} == {**second, "command": "", "created": ""}
+    result = CliRunner().invoke(app, [*arguments, "--base-cases", "2", "-o", str(again)])
+    assert result.exit_code == 2 and "it has 1 at a stage" in result.stderr
 
 
 def test_a_changed_byte_or_figure_is_found(report: Path, data: Path, tmp_path: Path) -> None:
@@ -53,10 +71,30 @@ def test_a_changed_byte_or_figure_is_found(report: Path, data: Path, tmp_path: P
     code, said = verify(copy, data)
     assert code == 1 and "not the bytes" in said
     copy.with_suffix(".completions.jsonl").write_text(written, encoding="utf-8")
-    stated["metrics"]["all"]["pass@1"]["value"] += 0.001
-    copy.write_text(json.dumps(stated), encoding="utf-8")
+    baselines = report.with_suffix(".baselines.completions.jsonl").read_text(encoding="utf-8")
+    beside = copy.with_suffix(".baselines.completions.jsonl")
+    for content, reason in ((None, "missing"), (baselines.replace("e", "f", 1), "not the bytes")):
+        if content is not None:
+            beside.write_text(content, encoding="utf-8")
+        code, said = verify(copy, data)
+        assert code == (2 if content is None else 1) and reason in said and beside.name in said
+    beside.write_text(baselines, encoding="utf-8")
+    for path in (("metrics", "all"), ("baselines", "best-of-k", "all"), ("same_cases", "sft-only", "full")):
+        changed = json.loads(json.dumps(stated))
+        part = changed
+        for key in path:
+            part = part[key]
+        part["pass@1"]["value"] += 0.001
+        copy.write_text(json.dumps(changed), encoding="utf-8")
+        code, said = verify(copy, data)
+        assert code == 1 and f"{'.'.join(path)}.pass@1.value" in said
+
+
+def test_a_report_by_an_older_protocol_is_to_be_made_again(report: Path, data: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "report.json"
+    copy.write_text(json.dumps({**json.loads(report.read_text(encoding="utf-8")), "protocol": "2"}), encoding="utf-8")
     code, said = verify(copy, data)
-    assert code == 1 and "metrics.all.pass@1.value" in said
+    assert code == 2 and "made by protocol 2" in said and "evaluate again" in said
 
 
 def test_a_report_of_another_model_is_refused(report: Path, data: Path, tmp_path: Path) -> None:
