@@ -5,6 +5,7 @@ Training, evaluation, batch scoring and the app all answer through here.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -14,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from ddx.answers import Answered, Written, answered, read_answer
-from ddx.calibration.calibrator import Calibrator
+from ddx.calibration.calibrator import Calibrator, to_unit_sum
 from ddx.calibration.signals import SIGNALS
 from ddx.case import Case
 from ddx.differential import Diagnosis, Differential, Semantics
-from ddx.engines.drafting import line_drafter
-from ddx.engines.local import TransformersEngine
+from ddx.engines.engine import Engine, load_engine
 from ddx.errors import InputError
 from ddx.formats import LinesFormat, TagsFormat
 from ddx.prompt import messages, prompt_hash
@@ -29,8 +29,10 @@ from ddx.vocabulary import Match, Matcher, Vocabulary, load_vocabulary
 
 MAX_NEW_TOKENS = 96
 BATCH = 24  # cases decoded together
+_LOG = logging.getLogger("ddx")
 # How much a case says: calibration has to hold for little, for much and in between.
 COVARIATES = ("log_words", "log_words_squared")
+Interval = tuple[float, float]
 
 
 class Model:
@@ -38,33 +40,33 @@ class Model:
 
     def __init__(
         self,
-        engine: TransformersEngine,
+        engine: Engine,
         k: int,
         calibrator: Calibrator | None,
         info: dict[str, Any],
         vocabulary: Vocabulary | None = None,
         semantics: Semantics = "pathology",
-        name_conditions: bool = False,
+        instructions: str | None = None,
         format: LinesFormat | TagsFormat | None = None,
         max_new_tokens: int = MAX_NEW_TOKENS,
     ) -> None:
-        """`name_conditions` adds the vocabulary's names to the prompt: for a base model that never learned them.
+        """`instructions` stand in the place of the format's own: for a base model that never learned the format.
 
         `format` is `LinesFormat(k)` unless given; the tags with reasoning need more `max_new_tokens`.
         """
         self.engine, self.max_new_tokens = engine, max_new_tokens
         self.format = format or LinesFormat(k)
         self.vocabulary = vocabulary or load_vocabulary()
-        self.instructions = self.format.instructions()
-        if name_conditions:
-            names = ", ".join(c.name for c in self.vocabulary)
-            self.instructions += f" Choose only from these: {names}."
+        self.instructions = instructions or self.format.instructions()
         self.matcher = Matcher(self.vocabulary)
         self.calibrator = calibrator or Calibrator("identity", k=k, semantics=semantics)
         self.semantics: Semantics = semantics
-        self.info = {**info, "prompt_sha256": prompt_hash(self.instructions)}
+        self.info = {**info, "prompt_sha256": prompt_hash(self.instructions), "engine": dict(engine.decoding)}
+        if self.calibrator.signals and not engine.gives_probabilities:
+            self.info["signals"] = "missing"
+            _LOG.warning("%s: no token probabilities; confidences are calibrated without them", engine.name)
         lines = isinstance(self.format, LinesFormat)
-        self._draft = line_drafter(engine.encode, [c.short for c in self.vocabulary]) if lines else None
+        self._draft = engine.line_draft([c.short for c in self.vocabulary]) if lines else None
 
     def prompt_text(self, case: Case, seed: int | None = None) -> str:
         """The text of a case as the model sees it, without the instructions."""
@@ -78,7 +80,7 @@ class Model:
         """The same model with its confidences as stated."""
         twin = copy(self)
         twin.calibrator = Calibrator("identity", k=self.format.k, semantics=self.semantics)
-        twin.info = {key: value for key, value in self.info.items() if key != "calibrator_sha256"}
+        twin.info = {key: value for key, value in self.info.items() if key not in ("calibrator_sha256", "signals")}
         return twin
 
     def predict_many(
@@ -88,7 +90,8 @@ class Model:
         seeds: Sequence[int | None] | None = None,
         batch_size: int = BATCH,
     ) -> list[Differential]:
-        """Differentials in the order of `cases`. An unreadable answer gives a differential with status "empty".
+        """Differentials in the order of `cases`. An unreadable answer gives a differential with status "empty", a case
+        on which the engine gave up one with status "failed".
 
         `seeds` picks the wording of structured findings (see `ddx.vignette.render`); None is the plain wording.
         """
@@ -112,12 +115,19 @@ class Model:
         return [self.read(case, answer) for case, answer in zip(cases, answers, strict=True)]
 
     def read(self, case: Case, answer: Answered) -> Differential:
-        """One generation to a calibrated differential: parser, matcher, calibrator."""
-        written, generation = read_answer(answer, self.format, self.matcher, self.semantics), answer.generation
-        confidence, rescaled = self._calibrated(written, answer.text)
+        """One generation to a calibrated differential: parser, matcher, calibrator. Where the engine gave up on the
+        case, a differential with status "failed", and the engine's reason among its repairs."""
+        generation = answer.generation
+        if generation.error is not None:
+            return Differential(
+                case.case_id, (), self.semantics, "failed", (generation.error,), seconds=generation.seconds,
+                model=self.info,
+            )  # fmt: skip
+        written = read_answer(answer, self.format, self.matcher, self.semantics)
+        confidence, rescaled, intervals = self._calibrated(written, answer.text)
         order = sorted(range(len(confidence)), key=lambda i: -confidence[i])
         diagnoses = tuple(
-            _diagnosis(rank, written.matches[i], written.stated[i], float(confidence[i]))
+            _diagnosis(rank, written.matches[i], written.stated[i], float(confidence[i]), intervals[i])
             for rank, i in enumerate(order, start=1)
         )
         return Differential(
@@ -125,16 +135,22 @@ class Model:
             len(generation.token_ids), generation.prompt_tokens, generation.seconds, self.info,
         )  # fmt: skip
 
-    def _calibrated(self, written: Written, text: str) -> tuple[np.ndarray, bool]:
+    def _calibrated(self, written: Written, text: str) -> tuple[np.ndarray, bool, list[Interval | None]]:
+        """Calibrated confidences [K]; whether those or the stated ones were divided by a sum above 1; intervals [K]."""
         if not written.matches:
-            return np.zeros(0), False
+            return np.zeros(0), False, []
         calibrator = self.calibrator
         known = covariates(text)
         x = np.array([[known[name] for name in calibrator.covariates]]) if calibrator.covariates else None
         lists = written.beside[[SIGNALS.index(name) for name in calibrator.signals]] if calibrator.signals else None
         everywhere = np.ones_like(written.conf, dtype=bool)
         calibrated, rescaled = calibrator.apply(written.conf, everywhere, x, lists)
-        return calibrated[0], bool(rescaled[0])
+        _, over = to_unit_sum(np.array([[c or 0.0 for c in written.stated]]))
+        over &= self.semantics == "pathology"
+        intervals: list[Interval | None] = [None] * len(written.matches)
+        if (bounds := calibrator.interval(written.conf, everywhere)) is not None:
+            intervals = [(float(low), float(high)) for low, high in zip(bounds[0][0], bounds[1][0], strict=True)]
+        return calibrated[0], bool(rescaled[0] or over[0]), intervals
 
 
 def covariates(text: str) -> dict[str, float]:
@@ -147,12 +163,14 @@ def covariates(text: str) -> dict[str, float]:
     return {"log_words": words, "log_words_squared": words**2}
 
 
-def load_model(name: str | None = None, calibrated: bool = True) -> Model:
+def load_model(name: str | None = None, calibrated: bool = True, engine: str = "transformers") -> Model:
     """Load a model: the shipped one, or a folder that `ddx train` wrote (`model.json`, `adapter/`, `calibrator.json`).
 
-    A base that starts with "./" lies in the folder itself.
+    A base that starts with "./" lies in the folder itself. `engine` is "transformers", "vllm" or the URL of a server
+    that serves this model (see `ddx.engines.engine.load_engine`); its record stands in `info["engine"]`. Where the
+    calibrator was fitted with token probabilities and the engine gives none, `info["signals"]` is "missing".
 
-    Raises InputError when the folder or the base model is missing, saying what to run.
+    Raises InputError when the folder or the base model is missing, saying what to run, and when the engine can't start.
     """
     folder = shipped_folder() if name is None else Path(name)
     if not (folder / "model.json").exists():
@@ -171,10 +189,10 @@ def load_model(name: str | None = None, calibrated: bool = True) -> Model:
         path = folder / "calibrator.json"
         calibrator = Calibrator.from_json(path.read_text(encoding="utf-8"), str(path))
         info["calibrator_sha256"] = file_hash(path)
-    engine = TransformersEngine(base, adapter if adapter.exists() else None)
     return Model(
-        engine, card["k"], calibrator, info, semantics=card.get("semantics", "pathology"),
-        format=format_of(card), max_new_tokens=card.get("max_new_tokens", MAX_NEW_TOKENS),
+        load_engine(engine, base, adapter if adapter.exists() else None), card["k"], calibrator, info,
+        semantics=card.get("semantics", "pathology"), format=format_of(card),
+        max_new_tokens=card.get("max_new_tokens", MAX_NEW_TOKENS),
     )  # fmt: skip
 
 
@@ -187,18 +205,13 @@ def format_of(card: dict[str, Any]) -> LinesFormat | TagsFormat:
     raise InputError(f"model.json: format {card['format']!r} is not one of lines, tags")
 
 
-def prompted_base(model: Model) -> Model:
-    """The base of a model as it was before training, told the format and the names of the conditions."""
-    info = {"id": f"{model.info['base']}, prompted", "base": model.info["base"], "versions": versions()}
-    engine = TransformersEngine(model.info["base"])
-    return Model(engine, model.format.k, None, info, model.vocabulary, model.semantics, name_conditions=True)
-
-
-def _diagnosis(rank: int, match: Match, stated: float | None, confidence: float) -> Diagnosis:
+def _diagnosis(
+    rank: int, match: Match, stated: float | None, confidence: float, interval: Interval | None
+) -> Diagnosis:
     condition = match.condition
     if condition is None:
-        return Diagnosis(rank, match.text, confidence, text=match.text, stated=stated)
+        return Diagnosis(rank, match.text, confidence, text=match.text, stated=stated, interval=interval)
     return Diagnosis(
         rank, condition.name, confidence, condition.key, condition.icd10 or None, condition.severity,
-        match.text, stated, match.method, match.score,
+        match.text, stated, match.method, match.score, interval,
     )  # fmt: skip

@@ -66,16 +66,24 @@ def _options(
 # ---------------------------------------------------------------------------------------------------------
 from ddx.cli import calibrate, compare, data, limit, models, predict, reward, score, stability, train, verify  # noqa: E402
 from ddx.cli import eval as evaluation  # noqa: E402
+from ddx.cli.bench import bench  # noqa: E402
+from ddx.cli.explain import explain  # noqa: E402
+from ddx.cli.promise import promise  # noqa: E402
+from ddx.cli.serve import serve  # noqa: E402
 
 app.command("predict")(predict.predict)
+app.command("explain")(explain)
 app.command("score")(score.score)
+app.command("serve")(serve)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.command("train")(train.train)
 app.command("calibrate")(calibrate.calibrate)
+app.command("promise")(promise)
 app.command("eval")(evaluation.evaluate)
 app.command("compare")(compare.compare)
 app.command("reward")(reward.reward)
 app.command("verify")(verify.verify)
 app.command("stability")(stability.stability)
 app.command("limit")(limit.limit)
+app.command("bench")(bench)

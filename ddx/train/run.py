@@ -118,4 +118,4 @@ def _finish(config: RLConfig, folder: Path, say: Say) -> None:
     if config.evaluate != "none":
         say(f"evaluating on test patients ({config.evaluate})")
         plan = Plan(config.data, "test", config.evaluate, None, 0, None)
-        write_evaluation(folder / "evaluation.json", evaluate(load_model(str(folder)), None, plan, lambda *_: None))
+        write_evaluation(folder / "evaluation.json", evaluate(load_model(str(folder)), plan, lambda *_: None))
