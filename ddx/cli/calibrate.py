@@ -47,5 +47,5 @@ def calibrate(
     _, rescaled = applied(found, read)
     typer.echo(f"{model / 'calibrator.json'}: {found.kind}, fitted on {found.n_cases:,} of {len(sample):,} cases")
     typer.echo(f"sum above 1, so rescaled: {int(rescaled.sum()):,} of {len(rescaled):,} cases")
-    if line := caution(found.kind, found.n_cases, int(read.mask.sum())):
+    if line := caution(found.kind, found.n_cases):
         typer.echo(line, err=True)

@@ -92,7 +92,7 @@ def chosen(name: str) -> Choice:
 def fitted(kind: Choice, found: Material, fitted_on: str = "") -> Calibrator:
     """A calibrator of a kind ("auto": see `kind_for`), with the covariates and signals that the kind takes."""
     return fit_kind(
-        kind_for(len(found.conf)) if kind == "auto" else kind,
+        kind_for(len(found.conf), bool(found.signals)) if kind == "auto" else kind,
         found.conf, found.mask, found.outcome, found.x, found.beside,
         covariates=COVARIATES, signals=found.signals, fitted_on=fitted_on,
     )  # fmt: skip

@@ -22,7 +22,7 @@ from ddx.cli.main import app
 from ddx.errors import InputError
 from ddx.evaluation import ladder
 from ddx.evaluation.calibrate import applied, fitted, material
-from ddx.evaluation.ladder import LADDER, caution, fit_kind, kind_for
+from ddx.evaluation.ladder import LADDER, LADDER_STATED_ALONE, LEAST, caution, fit_kind, kind_for
 from ddx.evaluation.sample import Sample
 from ddx.generation import Generation
 from ddx.metrics.calibration import corp
@@ -341,14 +341,15 @@ def test_signals_where_a_kind_has_none_are_refused() -> None:
 
 
 def test_the_ladder() -> None:
-    assert [least for least, _ in LADDER] == sorted({least for least, _ in LADDER}) and LADDER[0][0] == 0
-    for least, kind in LADDER:
-        assert kind_for(least) == kind
-        assert least == 0 or kind_for(least - 1) != kind
-        assert caution(kind, least, 5000) is None
-    assert kind_for(3000) == "list-softmax"  # what the shipped model has
-    assert "isotonic on 999 items" in str(caution("isotonic", 200, 999))
-    assert caution("isotonic", 200, 1000) is None
+    for signals, rungs in ((True, LADDER), (False, LADDER_STATED_ALONE)):
+        assert [least for least, _ in rungs] == sorted({least for least, _ in rungs}) and rungs[0][0] == 0
+        for least, kind in rungs:
+            assert kind_for(least, signals) == kind
+            assert least == 0 or kind_for(least - 1, signals) != kind
+            assert caution(kind, least) is None  # what auto takes is never warned of
+        assert kind_for(3000, signals) == "list-softmax"  # what the shipped model has
+    for kind in FITTED:
+        assert caution(kind, LEAST[kind] - 1) and caution(kind, LEAST[kind]) is None
 
 
 def test_a_missing_package_is_named_before_anything_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -438,7 +439,11 @@ def test_auto_and_the_count_of_rescaled_lists() -> None:
     drawn = Sample(cases, ["full"] * 61, [0] * 61, [truth] * 61, [frozenset({truth})] * 61)
     found = material(model, drawn, answers)
     calibrator = fitted("auto", found, "ab" * 32)
-    assert calibrator.kind == kind_for(60) and calibrator.n_cases == 60 and calibrator.fitted_on == "ab" * 32
+    assert (
+        calibrator.kind == kind_for(60, signals=False)
+        and calibrator.n_cases == 60
+        and calibrator.fitted_on == "ab" * 32
+    )
     q, rescaled = applied(calibrator, found)
     assert rescaled.sum() == 10 and q[0, 0] > 0.6
     part = found.take(np.arange(5, 15))

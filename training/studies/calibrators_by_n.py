@@ -9,6 +9,7 @@ The model answers once (an hour on two cores); what it wrote is kept, and read a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -17,9 +18,10 @@ import numpy as np
 import typer
 from calibrators import losses
 
+from ddx.calibration.calibrator import Calibrator
 from ddx.evaluation.calibrate import Material, applied, fitted, material, refuse_test_patients
 from ddx.evaluation.completions import records_of, stored_answers, to_lines
-from ddx.evaluation.ladder import LADDER
+from ddx.evaluation.ladder import LADDER, LADDER_STATED_ALONE
 from ddx.evaluation.sample import draw, patient_ids
 from ddx.files import write_text
 from ddx.metrics.aggregate import Estimate, mean_interval, paired_difference
@@ -48,6 +50,11 @@ def alone(found: Material) -> Material:
     return replace(found, beside=found.beside[:0], signals=())
 
 
+def with_rest(conf: np.ndarray) -> np.ndarray:
+    """[n, K+1]: the confidences and what they leave to "something else"."""
+    return np.column_stack([conf, np.maximum(0.0, 1.0 - conf.sum(axis=1))])
+
+
 def compare(found: Material, sizes: tuple[int, ...], held: int, repeats: int, seed: int = 0) -> dict[str, np.ndarray]:
     """score → [arms, sizes, repeats, cases]: the held-out losses, NaN where a case was not held out."""
     n = len(found.conf)
@@ -61,8 +68,7 @@ def compare(found: Material, sizes: tuple[int, ...], held: int, repeats: int, se
             for column, size in enumerate(sizes):
                 learn, measure = (material_of[signals].take(rows) for rows in (order[:size], test))
                 q, _ = applied(fitted(kind, learn), measure)  # type: ignore[arg-type]
-                every = np.column_stack([q, np.maximum(0.0, 1.0 - q.sum(axis=1))])
-                for score, values in losses(every, measure.outcome).items():
+                for score, values in losses(with_rest(q), measure.outcome).items():
                     out[score][row, column, repeat, test] = values
     return out
 
@@ -89,21 +95,30 @@ def table(values: np.ndarray, title: str) -> list[str]:
             worse = int((fits > 0).sum())
             cells.append(_cell(gap) + (f" [{worse}]" if worse else ""))
         lines.append(f"| {name}{', minus it' if row else ''} | " + " | ".join(cells) + " |")
-    best = []
-    for column in range(len(SIZES)):
-        means = np.nanmean(by_case[:, column], axis=1)
-        first = int(means.argmin())
-        close = [
-            name for row, name in enumerate(ARMS)
-            if row != first and paired_difference(by_case[row, column], by_case[first, column]).low <= 0
-        ]  # fmt: skip
-        best.append(f"| {SIZES[column]:,} | {list(ARMS)[first]} | {'; '.join(close) or '–'} |")
-    head = ["| n | least | not told apart from it |", "|---:|---|---|"]
-    return [*lines, "", f"In square brackets: fits of {repeats} that did worse than the stated list.", "", *head, *best]
+    best = [
+        "| n | least | not told apart from it | least without token probabilities | not told apart from it |",
+        "|---:|---|---|---|---|",
+    ]
+    for column, size in enumerate(SIZES):
+        everyone, others = range(len(ARMS)), [row for row, (_, signals) in enumerate(ARMS.values()) if not signals]
+        best.append(f"| {size:,} | {_least(by_case[:, column], everyone)} | {_least(by_case[:, column], others)} |")
+    return [*lines, "", f"In square brackets: fits of {repeats} that did worse than the stated list.", "", *best]
+
+
+def _least(losses_of: np.ndarray, rows: Sequence[int]) -> str:
+    """Two cells: which of some rows [arms, cases] has the least mean, and those whose difference to it may be 0."""
+    first = min(rows, key=lambda row: float(np.nanmean(losses_of[row])))
+    close = [row for row in rows if row != first and paired_difference(losses_of[row], losses_of[first]).low <= 0]
+    names = list(ARMS)
+    return f"{names[first]} | {'; '.join(names[row] for row in close) or '–'}"
 
 
 def _cell(gap: Estimate) -> str:
     return f"{gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
+
+
+def _rule(rungs: Sequence[tuple[int, str]]) -> str:
+    return ", ".join(f"{kind} from {least:,} cases" for least, kind in rungs)
 
 
 def main(
@@ -127,9 +142,9 @@ def main(
     found = material(model, sample, stored_answers(completions, model, sample))
     values = compare(found, SIZES, HELD, repeats)
     shipped, rescaled = applied(model.calibrator, found)
-    every = np.column_stack([shipped, np.maximum(0.0, 1.0 - shipped.sum(axis=1))])
-    own = {score: mean_interval(value) for score, value in losses(every, found.outcome).items()}
-    rule = "; ".join(f"from {least:,} cases {kind}" for least, kind in LADDER)
+    own = {score: mean_interval(value) for score, value in losses(with_rest(shipped), found.outcome).items()}
+    floor = Calibrator("temperature", k=model.format.k, parameters={"log_slope": 0.0}).apply(found.conf, found.mask)[0]
+    stated, floored = (losses(with_rest(q), found.outcome)["log loss"] for q in (found.conf, floor))
     lines = [
         "# Which calibrator for how many cases",
         "",
@@ -140,7 +155,8 @@ def main(
         "`python training/studies/calibrators_by_n.py`.",
         "",
         '"sigmoid" and "list-softmax" use the token probabilities, and the list-softmax the length of the text; '
-        '"stated alone" leaves the token probabilities out. The others know the stated confidences only.',
+        '"stated alone" leaves the token probabilities out. The others know the stated confidences only. There are '
+        f"{found.mask.sum() / len(found.mask):.1f} items to a case.",
         "",
     ]
     for score, title in SCORES.items():
@@ -148,7 +164,10 @@ def main(
     lines += [
         "## The rule (`ddx.evaluation.ladder`)",
         "",
-        f"{rule[0].upper()}{rule[1:]}.",
+        f"With token probabilities {_rule(LADDER)}; without them {_rule(LADDER_STATED_ALONE)}.",
+        "",
+        "What a temperature gains in log loss is mostly that a stated 0 % is taken for half a percent: a temperature of 1, "
+        f"fitted on nothing, changes it by {_cell(paired_difference(floored, stated))}.",
         "",
         f"The model's own calibrator ({model.calibrator.kind}, {model.calibrator.n_cases:,} other cases) on all "
         f"{len(found.conf):,} of these: "
