@@ -53,19 +53,20 @@ def main() -> None:
     chats = [messages(ours.prompt_text(case), ours.instructions) for case in cases]
     prompts = [ours.engine.prompt_ids(chat) for chat in chats]  # type: ignore[attr-defined]
     by_length = sorted(range(len(cases)), key=lambda i: len(prompts[i]))
-    arms: dict[str, Callable[[], list[Ids]]] = {"transformers": lambda: written(ours, cases)}
+    arms: dict[str, Callable[[int], list[Ids]]] = {"transformers": lambda n: written(ours, cases[:n])}
     if vllm:
-        arms |= {"vllm": lambda: written(vllm, cases), "LLM.chat": lambda: chatted(vllm.engine, chats)}
+        arms |= {"vllm": lambda n: written(vllm, cases[:n]), "LLM.chat": lambda n: chatted(vllm.engine, chats[:n])}
     else:
         print("vllm is not installed here: transformers alone (pip install 'ddx[vllm]')")
-    for arm in (lambda: looped(plain, prompts[:1], ours), *arms.values()):
-        arm()  # the first call sets things up
+    looped(plain, prompts[:1], ours)  # the first call sets things up
+    for arm in arms.values():
+        arm(2)
 
     runs: dict[str, list[Run]] = {name: [] for name in ("plain loop", *arms)}
     differing = dict.fromkeys(arms, 0)
     for turn in range(asked.rounds):
         some = by_length[turn % 3 :: max(1, len(cases) // asked.plain)][: asked.plain]
-        runs["plain loop"].append(timed(lambda: looped(plain, [prompts[i] for i in some], ours), len(some)))  # noqa: B023
+        runs["plain loop"].append(timed(lambda n: looped(plain, [prompts[i] for i in some[:n]], ours), len(some)))  # noqa: B023
         for name in sorted(arms, reverse=turn % 2 == 1):
             if vllm:
                 vllm.engine.llm.reset_prefix_cache()  # type: ignore[attr-defined]
@@ -108,9 +109,9 @@ def mean(done: Sequence[Run], which: int) -> float:
     return float(np.mean([run[which] for run in done]))
 
 
-def timed(arm: Callable[[], list[Ids]], n: int) -> Run:
+def timed(arm: Callable[[int], list[Ids]], n: int) -> Run:
     wall, cpu = time.perf_counter(), time.process_time()
-    found = arm()
+    found = arm(n)
     return (time.perf_counter() - wall) / n, (time.process_time() - cpu) / n, found
 
 

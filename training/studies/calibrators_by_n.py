@@ -166,8 +166,8 @@ def main(
         "",
         f"With token probabilities {_rule(LADDER)}; without them {_rule(LADDER_STATED_ALONE)}.",
         "",
-        "What a temperature gains in log loss is mostly that a stated 0 % is taken for half a percent: a temperature of 1, "
-        f"fitted on nothing, changes it by {_cell(paired_difference(floored, stated))}.",
+        "A temperature gains log loss by taking a stated 0 % for half a percent: a temperature of 1, fitted on "
+        f"nothing, changes it by {_cell(paired_difference(floored, stated))}.",
         "",
         f"The model's own calibrator ({model.calibrator.kind}, {model.calibrator.n_cases:,} other cases) on all "
         f"{len(found.conf):,} of these: "
