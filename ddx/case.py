@@ -84,6 +84,16 @@ class Case:
             text=text,
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """What `from_dict` reads.
+
+        >>> case = Case("c", 58.0, "M", (Finding("E_91"),))
+        >>> Case.from_dict(case.to_dict()) == case
+        True
+        """
+        findings = [dict(vars(f)) for f in self.findings]
+        return {"case_id": self.case_id, "age": self.age, "sex": self.sex, "text": self.text, "findings": findings}
+
 
 def read_age(value: Any, where: str = "age") -> float | None:
     """Age in years, or None when empty; raises InputError on anything that is not a number from 0 to 120.

@@ -28,7 +28,7 @@ from ddx.vignette import render
 from ddx.vocabulary import Match, Matcher, Vocabulary, load_vocabulary
 
 MAX_NEW_TOKENS = 96
-BATCH = 24  # cases decoded together
+BATCH = 48  # cases decoded together
 _LOG = logging.getLogger("ddx")
 # How much a case says: calibration has to hold for little, for much and in between.
 COVARIATES = ("log_words", "log_words_squared")

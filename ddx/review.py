@@ -77,7 +77,7 @@ class Review:
         """JSON-like, with the case as `Case.from_dict` reads it."""
         return {
             "review_id": self.review_id,
-            "case": case_to_dict(self.case),
+            "case": self.case.to_dict(),
             "reviewer": self.reviewer,
             "own": None if self.own is None else list(self.own),
             "differential": None if self.differential is None else dict(self.differential),
@@ -102,12 +102,6 @@ class Review:
             )  # fmt: skip
         except (KeyError, TypeError) as error:
             raise InputError(f"not a stored review ({type(error).__name__}: {error})") from None
-
-
-def case_to_dict(case: Case) -> dict[str, Any]:
-    """A case as `Case.from_dict` reads it."""
-    findings = [{"code": f.code, "present": f.present, "value": f.value} for f in case.findings]
-    return {"case_id": case.case_id, "age": case.age, "sex": case.sex, "text": case.text, "findings": findings}
 
 
 def kept_from(differential: Mapping[str, Any]) -> tuple[Kept, ...]:

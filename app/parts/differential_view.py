@@ -41,7 +41,9 @@ def reading_html(differential: Differential, measured: str | None) -> str:
     """How to read the confidences, and what was measured where that fits the case."""
     parts = [how_to_read(differential)]
     if differential.rescaled:
-        parts.append("The calibrated confidences added up to more than 100 % and were scaled down to it.")
+        parts.append(
+            "The confidences, as written or as calibrated, added up to more than 100 % and were scaled down to it."
+        )
     if measured:
         parts.append(measured)
     text = " ".join(html.escape(part) for part in parts if part)

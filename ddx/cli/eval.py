@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-BASE_CASES = 25
+BASE_CASES = 10
 
 
 def evaluate(
@@ -21,7 +21,12 @@ def evaluate(
     sample: Annotated[
         str, typer.Option("--sample", help="standard (500 a stage), release (2,000) or a number.")
     ] = "standard",
-    vignettes: Annotated[Path | None, typer.Option("--vignettes", help="Folder of the outside cases.")] = None,
+    vignettes: Annotated[
+        Path | None,
+        typer.Option(
+            "--vignettes", help="Outside cases: the published files' folder, or a .csv or .jsonl (docs/case_sets.md)."
+        ),
+    ] = None,
     completions: Annotated[
         Path | None,
         typer.Option(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ddx.cli.loading import ENGINE_HELP, load_for_command
-from ddx.cli.predict import _case as read_case
+from ddx.cli.predict import read_case
 from ddx.errors import DdxError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _to_dict(evidence: Evidence) -> dict[str, Any]:
             "text": e.change.text,
             "change": e.change.kind,
             "span": e.change.span,
-            "findings": [{"code": f.code, "present": f.present, "value": f.value} for f in e.change.findings],
+            "findings": [dict(vars(f)) for f in e.change.findings],
             "weights": {key: None if math.isnan(w) else round(w, 4) for key, w in e.weights.items()},
         }
         for e in evidence.effects

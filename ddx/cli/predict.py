@@ -30,7 +30,7 @@ def predict(
     """
     from ddx.cli.show import print_differential, stderr_console
 
-    case = _case(text, file, age, sex)
+    case = read_case(text, file, age, sex)
     loaded = load_for_command(model, engine)
     with stderr_console().status("reading the case …"):
         differential = loaded.predict(case)
@@ -42,7 +42,7 @@ def predict(
         print_differential(differential)
 
 
-def _case(text: str | None, file: Path | None, age: str | None, sex: str | None) -> Case:
+def read_case(text: str | None, file: Path | None, age: str | None, sex: str | None) -> Case:
     from ddx.scoring.readers import read_text
     from ddx.scoring.rows import MAX_TEXT, check_findings
 

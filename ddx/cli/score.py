@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -14,6 +16,8 @@ from ddx.cli.loading import ENGINE_HELP, load_for_command
 from ddx.errors import InputError
 
 if TYPE_CHECKING:
+    from ddx.model import Model
+    from ddx.scoring.runner import Ahead, Predictor
     from ddx.scoring.table import Table
 
 
@@ -26,7 +30,9 @@ def score(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N rows.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run at this output.")] = False,
     keep_journal: Annotated[bool, typer.Option("--keep-journal", help="Don't delete OUT.journal.sqlite.")] = False,
-    engine: Annotated[str, typer.Option("--engine", help=ENGINE_HELP)] = "transformers",
+    engine: Annotated[str, typer.Option("--engine", help=f"ray, {ENGINE_HELP}")] = "transformers",
+    ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster, if not a local one.")] = None,
+    ray_workers: Annotated[int | None, typer.Option("--ray-workers", min=1, help="Models on the cluster.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only read everything and say what is wrong.")] = False,
     columns: Annotated[list[str] | None, typer.Option("--map", help='NAME=COLUMN, such as age="Age at visit".')] = None,
     mapping: Annotated[Path | None, typer.Option("--mapping", help="Columns and values, as YAML.")] = None,
@@ -50,6 +56,8 @@ def score(
     from ddx.scoring.runner import check_run, score_table
     from ddx.scoring.summary import histogram_line
 
+    if engine != "ray" and (ray_address or ray_workers):
+        raise InputError("--ray-address and --ray-workers go with --engine ray")
     table = open_table(cases, read_mapping(mapping, columns or ()), sheet, on and on.date())
     if check:
         return _check(table, out, k, force)
@@ -61,9 +69,8 @@ def score(
     if resume:
         start = f"going on after {kept:,} of {total:,} rows" if kept else "nothing to go on with, starting at row one"
         typer.echo(f"{out}: {start}", err=True)
-    loaded = load_for_command(model, engine)
     try:
-        with bars() as progress:
+        with _models(model, engine, ray_address, ray_workers) as (loaded, counts), bars() as progress:
             task = progress.add_task("rows", total=total)
             on_rows = partial(progress.advance, task)
             summary = score_table(table, out, loaded, k, force, limit, on_rows, resume, keep_journal)
@@ -71,7 +78,7 @@ def score(
         typer.echo(f"ddx: interrupted; {_what_next(out)}", err=True)
         raise typer.Exit(130) from None
     typer.echo(f"{out}: {summary.line()}", err=True)
-    if counts := loaded.engine.counts:
+    if counts:
         typer.echo(f"  server: {', '.join(f'{n} {what}' for what, n in counts.items())}", err=True)
     if summary.answered and sys.stderr.isatty() and "utf" in (sys.stderr.encoding or "").lower():
         typer.echo(f"  confidence of the first diagnosis, 0 to 1: |{histogram_line(summary.confidences)}|", err=True)
@@ -82,6 +89,32 @@ def score(
         typer.echo(f"  and {unshown} more: see the column ddx_status", err=True)
     if summary.answered == 0:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _models(
+    name: str | None, engine: str, address: str | None, workers: int | None
+) -> Iterator[tuple[Predictor | Ahead, Mapping[str, int]]]:
+    """What answers, here or on a cluster; and what happens on the way to a server, counted."""
+    if engine != "ray":
+        model = load_for_command(name, engine)
+        yield model, model.engine.counts
+        return
+    from ddx.cli.show import stderr_console
+    from ddx.scoring.ray_workers import ray_models
+
+    folder = None if name is None else str(Path(name).resolve())
+
+    def load(inside: str) -> Model:
+        from ddx.model import load_model
+
+        return load_model(folder, engine=inside)
+
+    with ExitStack() as stack:
+        with stderr_console().status("starting the workers …"):
+            models = stack.enter_context(ray_models(load, address, workers))
+        typer.echo(f"ray: {models.worker.count} workers, each with {models.worker.engine}", err=True)
+        yield models, {}
 
 
 def _check(table: Table, out: Path | None, k: int, force: bool) -> None:

@@ -52,7 +52,10 @@ def print_differential(differential: Differential, console: Console | None = Non
     table.add_column("", overflow="fold")
     for d in differential.diagnoses:
         note = "must not miss" if d.must_not_miss else "not in the vocabulary" if d.key is None else ""
-        table.add_row(str(d.rank), Text(d.name), d.icd10 or "", _bar(d.confidence, console), Text(note))
+        bar = _bar(d.confidence, console)
+        if d.interval is not None:
+            bar.append(f" ({100 * d.interval[0]:.0f} to {100 * d.interval[1]:.0f} %)")
+        table.add_row(str(d.rank), Text(d.name), d.icd10 or "", bar, Text(note))
     if differential.other is not None and differential.diagnoses:
         table.add_row("", Text("Something else"), "", _bar(differential.other, console), "")
     if differential.diagnoses:
@@ -62,6 +65,8 @@ def print_differential(differential: Differential, console: Console | None = Non
     console.print()
     if differential.semantics == "membership":
         console.print("Confidence: that a diagnosis belongs on the list. There is no sum rule.", markup=False)
+    if differential.rescaled:
+        console.print("The confidences added up to more than 100 % and were scaled down to it.", markup=False)
     if differential.status != "ok":
         console.print(Text(f"Status {differential.status}: {'; '.join(differential.repairs) or 'no reason given'}"))
     console.print(NOTICE, markup=False)

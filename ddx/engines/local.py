@@ -19,6 +19,7 @@ from ddx.engines.base_models import resolve
 from ddx.engines.chat import ChatTokens, Choice
 from ddx.engines.drafting import Draft, line_drafter
 from ddx.engines.engine import Messages
+from ddx.engines.memory import keep_freed_memory
 from ddx.errors import InputError
 from ddx.generation import ALTERNATIVES, Generation
 
@@ -46,6 +47,8 @@ class TransformersEngine(ChatTokens):
 
             model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        if self.device == "cpu":
+            keep_freed_memory()
         self.model = model.to(self.device).eval()
         self._read_tokens = READ_TOKENS if self.device == "cpu" else READ_TOKENS_ELSEWHERE
         self._fixed: tuple[tuple[int, ...], Cache] | None = None

@@ -29,7 +29,7 @@ import httpx
 
 from ddx.engines.drafting import Draft
 from ddx.engines.engine import Messages
-from ddx.errors import InputError
+from ddx.errors import DdxError, InputError
 from ddx.generation import ALTERNATIVES, Generation, Token
 
 __all__ = ["KEY", "Patience", "ServerEngine"]
@@ -38,6 +38,8 @@ KEY = "DDX_SERVER_KEY"
 PLAIN_HTTP = "DDX_ALLOW_PLAIN_HTTP"
 CONCURRENCY = 32
 MAX_CHARACTERS = 6000  # of one message: about the 1,536 tokens that the engines in this process keep
+
+SILENT = 8  # requests given up in a row, and no other answered: the server is gone
 
 _AGAIN = (429, 500, 502, 503, 504)
 _HINTS = {
@@ -83,6 +85,8 @@ class ServerEngine:
 
     A request that fails `patience.tries` times, or is refused for its content, gives a generation with `error`; the
     others go on. After `concurrency` requests in a row that were given up, each has a single try, until one succeeds.
+    When the last `concurrency` requests of a call were given up, or all of them, if SILENT or more, the server is taken
+    to be gone: DdxError.
     `counts` has "requests" (all tries), "retries", "retries: <kind>", "given up" and "refused".
 
     Raises InputError when the server can't be reached at the start or wants a key, in one line.
@@ -154,6 +158,10 @@ class ServerEngine:
 
         async with self._client() as client:
             await asyncio.gather(*(worker(client) for _ in range(min(self.concurrency, len(chats)))))
+        if self._given_up_in_a_row >= min(max(SILENT, len(chats)), max(SILENT, self.concurrency)):
+            raise DdxError(
+                f"{self.url}: {out[0].error}, {self._given_up_in_a_row} cases in a row; is it still running?"
+            )
         return [out[i] for i in range(len(chats))]
 
     async def _answer(self, client: httpx.AsyncClient, body: bytes) -> Generation:

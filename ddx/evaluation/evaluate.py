@@ -57,7 +57,7 @@ class Plan:
     split: Split = "test"
     size: str = "standard"
     vignettes: Path | None = None
-    base_cases: int = 25
+    base_cases: int = 10
     completions: Path | None = None
     promises: Promises | None = None
 
@@ -119,7 +119,8 @@ def evaluate(model: Model, plan: Plan, on_done: OnDone) -> Evaluation:
         },
         "model": model.info,
         "calibrator": {"kind": model.calibrator.kind, "n_cases": model.calibrator.n_cases,
-                       "fitted_on": model.calibrator.fitted_on},
+                       "fitted_on": model.calibrator.fitted_on,
+                       "rescaled": {"count": sum(d.rescaled for d in lists), "n": len(lists)}},
         "metrics": figures(batch, sample, model.vocabulary, cost),
         "metrics_stated": figures(as_stated, sample, model.vocabulary),
         "baselines": {"tabular": figures(tabular, sample, model.vocabulary)},

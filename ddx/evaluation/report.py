@@ -43,6 +43,7 @@ def to_html(result: Mapping[str, Any]) -> str:
         differences=tables.difference_rows(result),
         ways=tables.ways(result, _HEADS),
         outside=tables.outside_lines(result),
+        rescaled=_rescaled(result["calibrator"].get("rescaled")),
         diagrams=[_diagram(result["reliability"][level]["all"], level) for level in LEVELS],
         by_group=[
             (STAGES.get(group, group), _picture(found, "item", 0.62), charts.in_words(found, "diagnosis"))
@@ -85,6 +86,12 @@ def _headline(result: Mapping[str, Any]) -> list[str]:
         else "Against the tabular classifier, no stage shows the first diagnosis less often right (95 % intervals)."
     )
     return lines
+
+
+def _rescaled(found: Mapping[str, int] | None) -> str:
+    if found is None:
+        return ""
+    return f"{found['count']:,} of {found['n']:,} lists added up to more than 100 % and were divided by their sum."
 
 
 def _and(stages: list[str]) -> str:

@@ -41,7 +41,6 @@ _WAYS_COLUMNS = {
     "validity": "answers read in full",
     "tokens": "tokens written a case",
     "tokens_per_distinct": "tokens written for each distinct right diagnosis",
-    "seconds_p50": "seconds a case, median",
 }
 NONE_RIGHT = "none right"
 Row = tuple[str, str, list[str]]

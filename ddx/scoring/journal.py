@@ -23,7 +23,17 @@ from typing import Any
 from ddx.differential import Diagnosis, Differential
 from ddx.errors import DdxError, InputError
 
-__all__ = ["Entry", "Journal", "Kept", "changes", "check_journal", "journal_path", "open_journal"]
+__all__ = [
+    "Entry",
+    "Journal",
+    "Kept",
+    "changes",
+    "check_journal",
+    "differential_body",
+    "journal_path",
+    "open_journal",
+    "read_body",
+]
 
 _APPLICATION = 0x64647873  # "ddxs", in the file's header: this is a journal of ours
 _VERSION = 1
@@ -162,7 +172,7 @@ class Journal:
         """(position, differential) of the row that the model was asked about under this key."""
         with _spoken(self.path):
             row = self._db.execute(_FOUND, (key,)).fetchone()
-        return None if row is None else (row[0], _differential(row[1], model))
+        return None if row is None else (row[0], read_body(row[1], model))
 
     def entries(self, model: Mapping[str, Any]) -> Iterator[Entry]:
         """All rows in the order of the input, read as a stream."""
@@ -170,9 +180,9 @@ class Journal:
             for status, fault, key, same_as, body, shared in self._db.execute(_ALL):
                 differential = None
                 if same_as is not None:
-                    differential = replace(_differential(shared, model), case_id=json.loads(body))
+                    differential = replace(read_body(shared, model), case_id=json.loads(body))
                 elif body is not None:
-                    differential = _differential(body, model)
+                    differential = read_body(body, model)
                 yield Entry(status, fault, differential, key, same_as)
 
     def allow_replacing(self) -> None:
@@ -323,15 +333,20 @@ def _spoken(path: Path) -> Iterator[None]:
 
 
 def _body(entry: Entry) -> str:
-    differential = entry.differential
-    assert differential is not None
+    assert entry.differential is not None
     if entry.same_as is not None:
-        return json.dumps(differential.case_id)
+        return json.dumps(entry.differential.case_id)
+    return differential_body(entry.differential)
+
+
+def differential_body(differential: Differential) -> str:
+    """A differential as the journal keeps it: all but the model, what it wrote word for word, and the time it took."""
     diagnoses = [list(vars(d).values()) for d in differential.diagnoses]
     return json.dumps([*(getattr(differential, name) for name in _KEPT), diagnoses], separators=(",", ":"))
 
 
-def _differential(body: str, model: Mapping[str, Any]) -> Differential:
+def read_body(body: str, model: Mapping[str, Any]) -> Differential:
+    """What `differential_body` wrote, of this model."""
     *values, diagnoses = json.loads(body)
     rows = tuple(Diagnosis(*_tuples(row)) for row in diagnoses)
     return Differential(diagnoses=rows, model=model, **dict(zip(_KEPT, _tuples(values), strict=True)))

@@ -15,7 +15,9 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -32,9 +34,22 @@ from ddx.scoring.rows import RowError, read_case
 from ddx.scoring.summary import Summary, sidecar
 from ddx.scoring.writers import check_output, open_writer
 
-__all__ = ["Predictor", "Summary", "check_run", "provenance", "score_table", "status_of"]
+__all__ = [
+    "WINDOW",
+    "Ahead",
+    "Answer",
+    "Predictor",
+    "Summary",
+    "case_key",
+    "check_run",
+    "predict_each",
+    "provenance",
+    "salt_of",
+    "score_table",
+    "status_of",
+]
 
-WINDOW = 96  # rows in memory: four of the model's batches, which it fills with cases of similar length
+WINDOW = 96  # rows in memory: two of the model's batches, which it fills with cases of similar length
 
 
 class Predictor(Protocol):
@@ -50,6 +65,23 @@ class Predictor(Protocol):
         ...
 
 
+Answer = Differential | str  # a string is why there is none
+
+
+class Ahead(ABC):
+    """Models elsewhere that answer several windows at a time (`ddx.scoring.ray_workers`)."""
+
+    info: dict[str, Any]
+
+    @abstractmethod
+    def windows(self, table: Table, first: int, limit: int | None) -> Generator[Mapping[bytes, Answer]]:
+        """For each window of WINDOW rows from position `first` on, in order: answers by `case_key`.
+
+        Every case is answered in the first window that holds it, whatever `first` is: what an earlier window has
+        is not repeated.
+        """
+
+
 class _Stop(Exception):
     """Leaves the writer without a result."""
 
@@ -57,7 +89,7 @@ class _Stop(Exception):
 def score_table(
     table: Table,
     out: Path,
-    model: Predictor,
+    model: Predictor | Ahead,
     k: int = 5,
     force: bool = False,
     limit: int | None = None,
@@ -108,7 +140,7 @@ def check_run(table: Table, out: Path, k: int, force: bool, resume: bool) -> int
     return kept.rows
 
 
-def provenance(table: Table, model: Predictor, k: int, limit: int | None) -> dict[str, Any]:
+def provenance(table: Table, model: Predictor | Ahead, k: int, limit: int | None) -> dict[str, Any]:
     """What an output depends on, for the sidecar and for telling one run from another. Two equal ones, equal bytes
     (on one machine: another one, another number of threads, or a server that batches as it likes may move the last
     digits of a confidence)."""
@@ -135,27 +167,54 @@ def status_of(record: Record, differential: Differential) -> str:
 
 def _answer(
     table: Table,
-    model: Predictor,
+    model: Predictor | Ahead,
     limit: int | None,
     journal: Journal,
     on_rows: Callable[[int], None],
     stop: Callable[[], bool],
 ) -> None:
     """The first pass: the rows that the journal does not have yet, in windows."""
-    salt = json.dumps(model.info, sort_keys=True, default=str).encode()
+    salt = salt_of(model.info)
     records = islice(table.records(), journal.rows, limit)
     began = time.perf_counter()
-    while window := list(islice(records, WINDOW)):
-        if stop():
-            raise _Stop
-        entries = _window(table, window, model, journal, salt, _Heard(on_rows, len(window)))
-        now = time.perf_counter()
-        journal.add(entries, now - began)
-        began = now
+    ahead = model.windows(table, journal.rows, limit) if isinstance(model, Ahead) else _none()
+    with closing(ahead):
+        while window := list(islice(records, WINDOW)):
+            if stop():
+                raise _Stop
+            heard = _Heard(on_rows, len(window))
+            ask = _found_in(next(ahead)) if isinstance(model, Ahead) else _asked_of(model, heard)
+            entries = _window(table, window, ask, model.info, journal, salt, heard)
+            now = time.perf_counter()
+            journal.add(entries, now - began)
+            began = now
+
+
+def _none() -> Generator[Mapping[bytes, Answer]]:
+    yield from ()
+
+
+_Ask = Callable[[list[bytes], list[Case]], list[Answer]]
+
+
+def _asked_of(model: Predictor, heard: _Heard) -> _Ask:
+    return lambda keys, cases: predict_each(model, cases, heard)
+
+
+def _found_in(answers: Mapping[bytes, Answer]) -> _Ask:
+    """A case that is asked about although an earlier window had it has failed there."""
+    failed = "on the same case in an earlier row"
+    return lambda keys, cases: [answers.get(key, failed) for key in keys]
 
 
 def _window(
-    table: Table, window: list[Record], model: Predictor, journal: Journal, salt: bytes, heard: _Heard
+    table: Table,
+    window: list[Record],
+    ask: _Ask,
+    info: Mapping[str, Any],
+    journal: Journal,
+    salt: bytes,
+    heard: _Heard,
 ) -> list[Entry]:
     """The outcomes of a window's rows. Identical cases are asked about once, and not at all if an earlier window was.
 
@@ -170,12 +229,12 @@ def _window(
         except RowError as fault:
             entries[at] = Entry(f"error: {fault}", fault.kind)
         else:
-            rows_of.setdefault(_key(cases[at], salt), []).append(at)
+            rows_of.setdefault(case_key(cases[at], salt), []).append(at)
     heard(len(entries))
-    known = {key: found for key in rows_of if (found := journal.find(key, model.info))}
+    known = {key: found for key in rows_of if (found := journal.find(key, info))}
     heard(sum(len(rows_of[key]) for key in known))
     asked = [key for key in rows_of if key not in known]
-    answers = _predict(model, [cases[rows_of[key][0]] for key in asked], heard)
+    answers = ask(asked, [cases[rows_of[key][0]] for key in asked])
     fresh = dict(zip(asked, answers, strict=True))
     for key, rows in rows_of.items():
         source, answer = known.get(key) or (journal.rows + rows[0], fresh[key])
@@ -192,13 +251,18 @@ def _window(
     return [entries[at] for at in range(len(window))]
 
 
-def _key(case: Case, salt: bytes) -> bytes:
+def salt_of(info: Mapping[str, Any]) -> bytes:
+    """What stands for a model in `case_key`."""
+    return json.dumps(info, sort_keys=True, default=str).encode()
+
+
+def case_key(case: Case, salt: bytes) -> bytes:
     """16 bytes for what a case says and the model that answers it."""
     said = [case.age, case.sex, [(f.code, f.present, f.value) for f in case.findings], case.text]
     return hashlib.sha256(salt + json.dumps(said).encode()).digest()[:16]
 
 
-def _predict(model: Predictor, cases: list[Case], heard: _Heard) -> list[Differential | str]:
+def predict_each(model: Predictor, cases: list[Case], heard: Callable[[int], None] | None = None) -> list[Answer]:
     """Answers in order. If a batch fails, its cases are tried one by one: one bad case costs only itself.
 
     What failed is a string: what the engine says of it, or the name of the exception, whose message could quote
@@ -213,7 +277,7 @@ def _predict(model: Predictor, cases: list[Case], heard: _Heard) -> list[Differe
     except Exception as error:  # whatever it is, the other rows still have to be answered
         if len(cases) == 1:
             return [type(error).__name__]
-        return [answer for case in cases for answer in _predict(model, [case], heard)]
+        return [answer for case in cases for answer in predict_each(model, [case], heard)]
     if len(answers) != len(cases):
         raise DdxError(f"the model gave {len(answers)} answers to {len(cases)} cases")
     return ["; ".join(a.repairs) if a.status == "failed" else a for a in answers]
@@ -239,7 +303,7 @@ class _Heard:
 def _write(
     table: Table,
     out: Path,
-    model: Predictor,
+    model: Predictor | Ahead,
     k: int,
     limit: int | None,
     journal: Journal,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import logging
 import random
 import socket
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from flaky_server import FlakyServer
@@ -17,9 +19,11 @@ from typer.testing import CliRunner
 from ddx.case import Case
 from ddx.engines.engine import load_engine
 from ddx.engines.server import KEY, PLAIN_HTTP, Patience, ServerEngine
-from ddx.errors import InputError
+from ddx.errors import DdxError, InputError
 from ddx.model import load_model
 from ddx.prompt import messages
+from ddx.scoring.readers import open_table
+from ddx.scoring.runner import score_table
 
 QUICK = Patience(tries=8, connect=20.0, read=20.0, total=20.0, first=0.002, longest=0.02)
 NAMES = ("Gout", "Anemia", "Influenza", "Pneumonia", "Panic attack")
@@ -107,14 +111,32 @@ def test_a_row_given_up_is_that_rows_failure() -> None:
     assert model.engine.counts["given up"] == 1 and server.faults["500"] == 3
 
 
-def test_a_server_that_dies_under_way_costs_each_row_one_try() -> None:
+def test_a_server_that_dies_under_way_ends_the_run_after_few_tries() -> None:
     with FlakyServer(record) as server:
         engine = ServerEngine(server.url, concurrency=2, patience=replace(QUICK, tries=3))
         assert engine.generate(chats(2), 96)[1].text
     before = engine.counts["requests"]
-    found = engine.generate(chats(30), 96)
-    assert all(g.error and "connection" in g.error and "cough" not in g.error for g in found)
+    with pytest.raises(DdxError, match=r"no connection.*30 cases in a row; is it still running") as raised:
+        engine.generate(chats(30), 96)
+    assert "cough" not in str(raised.value)
     assert engine.counts["given up"] == 30 and engine.counts["requests"] - before <= 4 * 3 + 26
+
+
+def test_a_table_whose_server_dies_is_gone_on_with(tmp_path: Path) -> None:
+    table, out = tmp_path / "cases.csv", tmp_path / "out.csv"
+    table.write_text("text\n" + "".join(f"case {i}\n" for i in range(250)), encoding="utf-8")
+    with FlakyServer(record, lambda n, case: "503" if n >= 120 else None) as server:
+        model = load_model(engine=server.url)
+        model.engine = ServerEngine(server.url, patience=replace(QUICK, tries=2))
+        with pytest.raises(DdxError, match="it answered 503.* cases in a row; is it still running"):
+            score_table(open_table(table), out, model)
+    assert not out.exists()
+    with FlakyServer(record) as server:
+        model.engine = ServerEngine(server.url, patience=QUICK)
+        summary = score_table(open_table(table), out, model, resume=True)
+        assert len(server.cases) == 250 - 96, "the window that was answered is kept"
+    rows = list(csv.DictReader(out.open(encoding="utf-8-sig")))
+    assert summary.rows == len(rows) == 250 and not any(row["ddx_status"].startswith("error") for row in rows)
 
 
 @pytest.mark.parametrize("status", ["400", "422"])
