@@ -106,7 +106,7 @@ def constraint_lines() -> list[str]:
 
 
 def test_the_extras_are_those_of_the_readme() -> None:
-    assert set(PROJECT["optional-dependencies"]) == {"app", "train", "vllm", "fhir", "ray", "serve", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {"app", "train", "postgres", "vllm", "fhir", "ray", "serve", "dev"}
 
 
 def test_constraints_are_exact_and_portable() -> None:
