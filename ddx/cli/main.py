@@ -64,7 +64,7 @@ def _options(
 # Commands. Modules under ddx/cli import only typer and the ground at the top; whatever is heavy (torch,
 # transformers, pyarrow, ddx.model, …) is imported inside the command's function, to keep `ddx --help` fast.
 # ---------------------------------------------------------------------------------------------------------
-from ddx.cli import calibrate, compare, data, limit, models, predict, reward, score, stability, train, verify  # noqa: E402
+from ddx.cli import audit, calibrate, compare, data, limit, models, predict, reward, score, stability, train, verify  # noqa: E402
 from ddx.cli import eval as evaluation  # noqa: E402
 from ddx.cli.bench import bench  # noqa: E402
 from ddx.cli.explain import explain  # noqa: E402
@@ -77,6 +77,7 @@ app.command("score")(score.score)
 app.command("serve")(serve)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
+app.add_typer(audit.app, name="audit")
 app.command("train")(train.train)
 app.command("calibrate")(calibrate.calibrate)
 app.command("promise")(promise)
