@@ -71,6 +71,12 @@ def test_what_is_on_the_page(words: str) -> None:
         assert words in text
 
 
+def test_a_name_and_its_code_stand_apart() -> None:
+    words = " ".join(re.sub("<[^>]+>", "", to_html(review(), WHEN)).split())
+    for text in (words, " ".join(pages(to_pdf(review(), WHEN)))):
+        assert "Pericarditis ICD-10 I30" in text and "Pulmonary embolism must not miss ICD-10 I26" in text
+
+
 def test_the_final_list_is_in_the_clinicians_order() -> None:
     for text in in_all_forms(review()):
         final = text[text.index("clinician's list stands") : text.index("Struck off")]
