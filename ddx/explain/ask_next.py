@@ -9,14 +9,16 @@ gain (Lindley 1956; Cover & Thomas 2006, §2.3), the mutual information of the d
 
 What goes into it, and where it stops:
 
-- "Something else" is one category. Its θ is that of the conditions that the list leaves out, by how common they are
-  at this age and sex; of conditions outside the vocabulary nothing is known, and they are taken to be the same. So is
-  a diagnosis that matched no condition.
+- "Something else" is one category. Its θ is that of the conditions that the list leaves out, by how likely each is at
+  this age and sex and with the coded findings; a text cannot be weighed so. Of conditions outside the vocabulary
+  nothing is known, and they are taken to be the same. So is a diagnosis that matched no condition.
 - θ is kept from `FLOOR` to 1 − `FLOOR`: no single answer may rule a condition in or out.
 - Given the diagnosis, findings count as independent, as they are in the simulated clinic and are less so in a patient:
   the gains order questions, and add up to less than their sum.
 - Yes or no only: of the findings with values (where the pain is, how strong) nothing is asked.
 - The figures are DDXPlus's, which is synthetic. A question's worth leaves out what it costs to answer.
+
+What a question told, beside what it promised, is measured in training/studies/ask_next.md.
 
 `answers_by_model` asks the model itself what each answer would do.
 """
@@ -90,7 +92,8 @@ def rank_questions(
     clinic = clinic or load_clinic()
     stated = stated_findings(case)
     columns = [i for i, code in enumerate(clinic.findings) if code not in stated]
-    weight, theta = _of_this_patient(clinic, case)
+    weight, theta, complaint = _of_this_patient(clinic, case)
+    weight = _told(clinic, case, weight, complaint + (1 - complaint) * theta)
     columns = [i for i in columns if theta[:, i].max() > 0]  # what a patient of this sex cannot have is not asked
     q = np.array([*(d.confidence for d in differential.diagnoses), differential.other or 0.0])
     given = _given(clinic, [d.key for d in differential.diagnoses], weight, theta[:, columns])
@@ -134,8 +137,9 @@ def entropy(p: Floats) -> Floats:
     return np.abs(terms.sum(axis=0))
 
 
-def _of_this_patient(clinic: Clinic, case: Case) -> tuple[Floats, Floats]:
-    """P(condition | what is known of age and sex) [C], and P(present | condition, the same) [C, F]."""
+def _of_this_patient(clinic: Clinic, case: Case) -> tuple[Floats, Floats, Floats]:
+    """P(condition | what is known of age and sex) [C]; given the condition and the same, P(present, if it is not the
+    first complaint) and P(first complaint), [C, F] each."""
     sexes = [SEXES.index(case.sex)] if case.sex else list(range(len(SEXES)))
     years = np.arange(clinic.ages.shape[1]) if case.age is None else np.array([int(case.age)])
     # P(sex, age); where the age is known P(sex), which is taken not to depend on it
@@ -144,9 +148,25 @@ def _of_this_patient(clinic: Clinic, case: Case) -> tuple[Floats, Floats]:
     joint = np.einsum("sa,sac->sc", share, clinic.prevalence[:, band])[sexes]  # of sex and condition
     joint /= joint.sum()
     weight = joint.sum(axis=0)
-    mixed = np.einsum("sc,scf->cf", joint, clinic.chance[sexes]) / np.maximum(weight, TINY)[:, None]
-    plain = clinic.chance[sexes].mean(axis=0)  # where a condition never occurs at this age
-    return weight, np.where(weight[:, None] > 0, mixed, plain)
+
+    def mixed(given: Floats) -> Floats:
+        """[S, C, F] over the sexes; plainly where a condition never occurs at this age."""
+        share = np.einsum("sc,scf->cf", joint, given[sexes]) / np.maximum(weight, TINY)[:, None]
+        return np.where(weight[:, None] > 0, share, given[sexes].mean(axis=0))
+
+    return weight, mixed(clinic.chance), mixed(clinic.complaint)
+
+
+def _told(clinic: Clinic, case: Case, weight: Floats, present: Floats) -> Floats:
+    """P(condition | age, sex, coded findings) [C]: what the case already says of the conditions that are not listed."""
+    given = np.clip(present, FLOOR, 1 - FLOOR)
+    log = np.log(np.maximum(weight, TINY))
+    for finding in {f.code: f for f in case.findings if f.code in clinic.column}.values():
+        chance = given[:, clinic.column[finding.code]]
+        log = log + np.log(chance if finding.present else 1 - chance)
+    p = np.exp(log - log.max())
+    told: Floats = p / p.sum()
+    return told
 
 
 def _given(clinic: Clinic, keys: Sequence[str | None], weight: Floats, theta: Floats) -> Floats:

@@ -100,6 +100,20 @@ def test_age_and_sex_weigh_what_is_left_out() -> None:
     assert background(replace(CASE, age=None, sex="M")) == pytest.approx(both[0])  # no man here is older
 
 
+def test_coded_findings_weigh_what_is_left_out() -> None:
+    """Nausea (.9 · 3 of c, .1 · 1 of d, first complaints at ¼ each) makes c likelier still, its absence d."""
+
+    def background(present: bool) -> float:
+        case = replace(CASE, findings=(Finding(NAUSEA, present),))
+        [fever] = [q for q in rank_questions(LIST, case, clinic()) if q.code == FEVER]
+        return (fever.chance - 0.5 * 0.9 - 0.3 * 0.1) / 0.2
+
+    c, d = (0.25 + 0.75 * p for p in (CHANCE[2, 2], CHANCE[3, 2]))
+    assert background(True) == pytest.approx((3 * c * 0.5 + d * 0.2) / (3 * c + d))
+    c, d = 1 - c, 1 - d
+    assert background(False) == pytest.approx((3 * c * 0.5 + d * 0.2) / (3 * c + d))
+
+
 def test_what_matched_no_condition_is_like_something_else() -> None:
     [fever] = [q for q in rank_questions(of(("a", 0.5), (None, 0.3), ("zz", 0.1)), CASE, clinic()) if q.code == FEVER]
     kept = [after / before for after, before in zip(fever.if_yes, [0.5, 0.3, 0.1, 0.1], strict=True)]
