@@ -14,19 +14,18 @@ import pyarrow as pa
 import ray
 from ray.data import Datasource, ReadTask
 from ray.data.block import Block, BlockMetadata
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ddx.errors import DdxError
-from ddx.scoring.ray_workers import answer_window, asked_windows
+from ddx.scoring.ray_workers import REFUSED, answer_window, asked_windows
 from ddx.scoring.runner import Predictor
 from ddx.scoring.table import Table
 
 __all__ = ["Answers", "TableSource", "here"]
 
 
-def here() -> NodeAffinitySchedulingStrategy:
+def here() -> dict[str, str]:
     """On this machine, and no other."""
-    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
 
 
 class TableSource(Datasource):
@@ -60,13 +59,26 @@ class Answers:
 
     def __init__(self, load: Callable[[str], Predictor], engine: str, info: Mapping[str, Any]) -> None:
         logging.disable(logging.WARNING)
-        self.model = load(engine)
+        self.refused = ""  # given back with a window: what is raised here Ray tries again and again
+        try:
+            self.model = load(engine)
+        except DdxError as error:
+            self.refused = str(error)
+            return
         if _told_apart(self.model.info) != _told_apart(info):
-            raise DdxError("it has another model, version or precision than the first one: answers are not mixed")
+            self.refused = "another model, version or precision than the first one's; answers are not mixed"
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Windows in, their answers out, both as JSON."""
-        return {"answers": [json.dumps(answer_window(self.model, json.loads(window))) for window in batch["cases"]]}
+        """Windows in, their answers out, both as JSON; or why there are none."""
+        return {"answers": [self._answer(json.loads(window)) for window in batch["cases"]]}
+
+    def _answer(self, asked: Mapping[str, Mapping[str, Any]]) -> str:
+        if not self.refused:
+            try:
+                return json.dumps(answer_window(self.model, asked))
+            except DdxError as error:
+                self.refused = str(error)
+        return json.dumps({REFUSED: self.refused})
 
 
 def _told_apart(info: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,11 @@ from ddx.scoring.table import Table
 __all__ = ["RayModels", "ray_models"]
 
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+# Ray listens on all addresses of the machine, unless it is told that there are no clusters on this system.
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _CPUS_EACH = 4  # processors of a worker where there are many: one model reads memory that more would share
+REFUSED = "refused"  # in the place of a window's answers; a key is hexadecimal
+_CONNECT = 10  # seconds
 _START = 900  # seconds for the first model to load: vLLM takes minutes
 
 Loader = Callable[[str], Predictor]  # engine's name → model
@@ -54,19 +59,20 @@ def ray_models(load: Loader, address: str | None = None, workers: int | None = N
     "transformers". `workers`: how many; by default as many as there are GPUs, else processors by the four, and two at
     least. Raises InputError when Ray is missing or there is no cluster, DdxError when a worker can't load its model.
     """
-    ray = _import()
+    ray = _import(_QUIET if address else _QUIET | _LOOPBACK)
+    silent = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address is None:
-            ray.init(
-                num_cpus=max(2, os.cpu_count() or 1), include_dashboard=False, _node_ip_address="127.0.0.1",
-                log_to_driver=False, logging_level=logging.ERROR,
-            )  # fmt: skip
+            ray.init("local", num_cpus=max(2, os.cpu_count() or 1), include_dashboard=False, **silent)
         else:
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+            _reach(address)
+            ray.init(address, **silent)
+    except (OSError, ValueError, RuntimeError) as error:
         where = "on this machine" if address is None else f"at {address}"
         raise InputError(f"no Ray cluster {where} ({str(error).splitlines()[0]})") from None
     try:
+        if address is None and not ray.nodes()[0]["NodeManagerAddress"].startswith("127."):
+            raise InputError("Ray was imported before, and would listen beyond this machine; start it from `ddx score`")
         worker = _share(ray.cluster_resources(), workers)
         yield RayModels(load, worker, _describe(load, worker))
     finally:
@@ -85,8 +91,7 @@ class RayModels(Ahead):
         """See `Ahead.windows`. Raises DdxError, in one line, when the workers can't go on."""
         data, classes = _ray_data()
         source = classes.TableSource(table, first, limit, salt_of(self.info))
-        local = {"scheduling_strategy": classes.here(), "num_cpus": 0}
-        windows = data.read_datasource(source, override_num_blocks=1, ray_remote_args=local)
+        windows = data.read_datasource(source, override_num_blocks=1, num_cpus=0, label_selector=classes.here())
         windows.context.target_max_block_size = 1  # bytes: each window is a block, and goes to whoever is free
         windows.context.enable_progress_bars = False
         windows.context.execution_options.preserve_order = True
@@ -98,8 +103,13 @@ class RayModels(Ahead):
         try:
             for block in answered.iter_batches(batch_size=None, prefetch_batches=0):
                 for content in block["answers"]:
-                    yield {bytes.fromhex(key): self._read(answer) for key, answer in json.loads(content).items()}
-        except Exception as error:  # whatever a worker or Ray raised; its message could quote a case
+                    found = json.loads(content)
+                    if REFUSED in found:
+                        raise DdxError(f"a Ray worker stopped: {found[REFUSED]}")
+                    yield {bytes.fromhex(key): self._read(answer) for key, answer in found.items()}
+        except DdxError:
+            raise
+        except Exception as error:  # whatever Ray raised; its message could quote a case
             raise _plain(error) from None
 
     def _read(self, answer: list[Any]) -> Answer:
@@ -178,18 +188,19 @@ def _describe(load: Loader, worker: _Worker) -> dict[str, Any]:
 
 
 def _plain(error: Exception) -> DdxError:
-    """One line of whatever came out of Ray: our own words where they were ours, else the kind of error alone."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, DdxError):
-            return DdxError(f"a Ray worker stopped: {cause}")
-        cause = getattr(cause, "cause", None) or cause.__cause__
+    """One line of what came out of Ray: the kind of error alone."""
     return DdxError(f"Ray could not go on ({type(error).__name__}); what was answered is kept, --resume goes on")
 
 
-def _import() -> Any:
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+def _reach(address: str) -> None:
+    """Raises OSError where nobody listens: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), _CONNECT).close()
+
+
+def _import(settings: Mapping[str, str]) -> Any:
+    os.environ.update(settings)  # they are read when ray is imported
     try:
         import ray
         import ray.data
@@ -203,5 +214,5 @@ def _ray_data() -> tuple[Any, Any]:
 
     from ddx.scoring import ray_classes
 
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # our own line says it
     return ray.data, ray_classes

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,11 @@ from ddx.scoring.ray_workers import RayModels, asked_windows, ray_models
 from ddx.scoring.readers import open_table
 from ddx.scoring.runner import WINDOW, score_table
 
-pytest.importorskip("ray", reason="the extra `ray` is not installed")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("ray") is None, reason="the extra `ray` is not installed"),
+]
+HERE = Path(__file__).resolve().parent
 
 ROWS = 20 * WINDOW + 7
 
@@ -50,6 +54,12 @@ def loader(log: Path, seconds: float = 0.0, changes: bool = False) -> Callable[[
         return model
 
     return load
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers find this file and the keyword model."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parent)]))
 
 
 @pytest.fixture(scope="module")
