@@ -24,7 +24,7 @@ from ddx.errors import InputError
 from ddx.scoring.mapping import meant
 from ddx.scoring.table import Record, Table, Unread, cell_text, input_values, widened
 
-__all__ = ["look_at_workbook"]
+__all__ = ["look_at_workbook", "visible_sheets"]
 
 _LAST_ROW = 1_048_576  # Excel's own limit; a file that claims more is damaged
 _CHUNK = 1 << 20
@@ -88,6 +88,12 @@ def look_at_workbook(path: Path, sheet: str | None) -> Table:
         values = input_values(table, _record(number, row))
         types = [widened(known, value) for known, value in zip(types, values, strict=True)]
     return replace(table, rows=count, types=tuple(types))
+
+
+def visible_sheets(path: Path) -> list[str]:
+    """The names of the worksheets that are not hidden, in their order. Raises InputError for a damaged workbook."""
+    with _workbook(path, strings=False) as book:
+        return [name for name, (_, visible) in book.sheets.items() if visible]
 
 
 def _records(path: Path, sheet: str, merged: Sequence[_Merged], header_row: int) -> Iterator[Record]:

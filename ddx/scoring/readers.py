@@ -15,7 +15,7 @@ from ddx.scoring.from_jsonl import NotJson, look_at_jsonl, parse_object
 from ddx.scoring.mapping import ColumnMapping, recognise
 from ddx.scoring.table import Record, Table
 
-__all__ = ["Record", "Table", "open_table", "read_text"]
+__all__ = ["Record", "Table", "look_over", "open_table", "read_text", "tell_apart"]
 
 _LINES = 20  # of a JSON file that are looked at to see what they hold
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -31,16 +31,34 @@ def open_table(
     with gzip or alone in a zip archive. What a file is, its content says.
     """
     mapping = mapping or ColumnMapping()
+    return tell_apart(_looked(path, mapping, sheet, on), mapping)
+
+
+def look_over(path: Path, sheet: str | None = None, on: date | None = None) -> Table:
+    """A table whose columns are not told apart yet, for a person who will say which is which; its rows are counted.
+
+    Raises what `open_table` raises for the file, nothing for its columns.
+    """
+    table = _looked(path, ColumnMapping(), sheet, on)
+    return replace(table, rows=table.rows or sum(1 for _ in table.records()))
+
+
+def tell_apart(table: Table, mapping: ColumnMapping) -> Table:
+    """The table with its columns told apart; raises InputError for columns that fit no case, and for no rows."""
+    columns, text_columns = recognise(table.path, table.header, mapping, table.header_row)
+    rows = table.rows or sum(1 for _ in table.records())
+    if rows == 0:
+        raise InputError(f"{table.path}: a header and no rows below it; there is nothing to score")
+    return replace(table, columns=columns, text_columns=text_columns, mapping=mapping, rows=rows)
+
+
+def _looked(path: Path, mapping: ColumnMapping, sheet: str | None, on: date | None) -> Table:
     table = _look(path, mapping, sheet, on)
     if sheet is not None and table.kind != "xlsx":
         raise InputError(f"{path}: only an Excel workbook has sheets; leave --sheet out")
     if on is not None and table.kind != "fhir":
         raise InputError(f"{path}: only FHIR has birth dates; leave --on out")
-    columns, text_columns = recognise(path, table.header, mapping, table.header_row)
-    rows = table.rows or sum(1 for _ in table.records())
-    if rows == 0:
-        raise InputError(f"{path}: a header and no rows below it; there is nothing to score")
-    return replace(table, columns=columns, text_columns=text_columns, mapping=mapping, rows=rows)
+    return table
 
 
 def _look(path: Path, mapping: ColumnMapping, sheet: str | None, on: date | None) -> Table:
