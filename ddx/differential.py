@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ddx.errors import InputError
+
 Semantics = Literal["pathology", "membership"]
 Status = Literal["ok", "repaired", "partial", "truncated", "empty", "failed"]
 
@@ -110,3 +112,28 @@ class Differential:
             "model": dict(self.model),
             "notice": NOTICE,
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Differential:
+        """What `to_dict` wrote, as rounded there; the raw output and the time are not in it. Raises InputError for
+        anything else.
+
+        >>> d = Differential("c", (Diagnosis(1, "Gout", 0.25, stated=0.3),), model={"id": "m"})
+        >>> Differential.from_dict(d.to_dict()) == d
+        True
+        """
+        try:
+            rows = tuple(
+                Diagnosis(
+                    row["rank"], row["name"], row["confidence"], row["key"], row["icd10"], row["severity"],
+                    row["written"], row["stated"], row["match"], row["match_score"],
+                    tuple(row["interval"]) if "interval" in row else None,
+                )
+                for row in data["differential"]
+            )  # fmt: skip
+            return cls(
+                data["case_id"], rows, data["semantics"], data["status"], tuple(data["repairs"]), data["rescaled"],
+                tokens=data["tokens"]["completion"], prompt_tokens=data["tokens"]["prompt"], model=data["model"],
+            )  # fmt: skip
+        except (KeyError, TypeError) as error:
+            raise InputError(f"not a differential in its JSON form ({type(error).__name__}: {error})") from None

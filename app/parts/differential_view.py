@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 
-from app.parts.texts import STATUS, how_to_read
+from app.parts.settings import Display
+from app.parts.texts import STATUS, band, bands_line, how_to_read
 from ddx.differential import Diagnosis, Differential
 from ddx.evaluation.words import percent
 
@@ -12,15 +13,18 @@ MUST_NOT_MISS = "Must not miss"
 UNMATCHED = "Not in the vocabulary, no code"
 
 
-def differential_html(differential: Differential) -> str:
-    """The ranked list with its bars, and "something else" as the last row; empty without diagnoses."""
+def differential_html(differential: Differential, display: Display = "numbers") -> str:
+    """The ranked list with its bars, and "something else" as the last row; empty without diagnoses.
+
+    `display`: numbers with bars (and intervals where the calibrator gives them), bands as words, or the order alone.
+    """
     if not differential.diagnoses:
         return ""
-    rows = [_row(d) for d in differential.diagnoses]
+    rows = [_row(d, display) for d in differential.diagnoses]
     if differential.other is not None:
-        rows.append(_other(differential.other))
+        rows.append(_other(differential.other, display))
     return (
-        '<table class="ddx-list" role="table" aria-label="Differential, likeliest first">'
+        f'<table class="ddx-list ddx-{display}" role="table" aria-label="Differential, likeliest first">'
         '<thead role="rowgroup"><tr role="row">'
         '<th role="columnheader" scope="col"><span class="ddx-hidden">Rank</span></th>'
         '<th role="columnheader" scope="col">Diagnosis</th>'
@@ -37,9 +41,11 @@ def status_text(differential: Differential) -> str:
     return f"{words} ({'; '.join(differential.repairs)})" if differential.repairs else words
 
 
-def reading_html(differential: Differential, measured: str | None) -> str:
+def reading_html(differential: Differential, measured: str | None, display: Display = "numbers") -> str:
     """How to read the confidences, and what was measured where that fits the case."""
-    parts = [how_to_read(differential)]
+    parts = [how_to_read(differential)] if display == "numbers" else []
+    if display == "bands" and differential.diagnoses:
+        parts.append(f"Chance that this is the patient's condition: {bands_line()}.")
     if differential.rescaled:
         parts.append(
             "The confidences, as written or as calibrated, added up to more than 100 % and were scaled down to it."
@@ -50,29 +56,43 @@ def reading_html(differential: Differential, measured: str | None) -> str:
     return f'<p class="ddx-reading">{text}</p>' if text else ""
 
 
-def _row(d: Diagnosis) -> str:
+def _row(d: Diagnosis, display: Display) -> str:
     system = '<abbr title="World Health Organization">ICD-10 (WHO)</abbr>'
     code = f"{system} {_text(d.icd10)}" if d.icd10 else UNMATCHED
     marks = f'<span class="ddx-code">{code}</span>'
     if d.must_not_miss:
         marks = f'<span class="ddx-alarm">{MUST_NOT_MISS}</span>{marks}'
-    return _cells(str(d.rank), _text(d.name), marks, d.confidence, "")
+    return _cells(str(d.rank), _text(d.name), marks, _confidence(d.confidence, d.interval, display), "")
 
 
-def _other(p: float) -> str:
+def _other(p: float, display: Display) -> str:
     marks = '<span class="ddx-code">Any condition that is not listed above</span>'
-    return _cells("", "Something else", marks, p, ' class="ddx-other"')
+    return _cells("", "Something else", marks, _confidence(p, None, display), ' class="ddx-other"')
 
 
-def _cells(rank: str, name: str, marks: str, p: float, attributes: str) -> str:
-    width = min(100.0, max(0.0, 100 * p))
+def _confidence(p: float, interval: tuple[float, float] | None, display: Display) -> str:
+    if display == "rank":
+        return ""
+    if display == "bands":
+        return f'<span class="ddx-number">{band(p)}</span>'
+    track = f'<span class="ddx-bar" style="width:{_share(p):.2f}%"></span>'
+    words = html.escape(percent(p))
+    if interval is not None:
+        low, high = interval
+        track += f'<span class="ddx-interval" style="left:{_share(low):.2f}%;width:{_share(high - low):.2f}%"></span>'
+        words += f'<span class="ddx-ci">{html.escape(percent(low))} to {html.escape(percent(high))}</span>'
+    return f'<span class="ddx-track" aria-hidden="true">{track}</span><span class="ddx-number">{words}</span>'
+
+
+def _share(p: float) -> float:
+    return min(100.0, max(0.0, 100 * p))
+
+
+def _cells(rank: str, name: str, marks: str, confidence: str, attributes: str) -> str:
     return (
         f'<tr role="row"{attributes}><td role="cell" class="ddx-rank">{rank}</td>'
         f'<td role="cell" class="ddx-name"><span class="ddx-condition">{name}</span>'
-        f'<span class="ddx-marks">{marks}</span></td><td role="cell" class="ddx-confidence">'
-        '<span class="ddx-track" aria-hidden="true">'
-        f'<span class="ddx-bar" style="width:{width:.2f}%"></span></span>'
-        f'<span class="ddx-number">{html.escape(percent(p))}</span></td></tr>'
+        f'<span class="ddx-marks">{marks}</span></td><td role="cell" class="ddx-confidence">{confidence}</td></tr>'
     )
 
 

@@ -1,10 +1,11 @@
-"""The model, loaded once for all sessions and asked by one at a time."""
+"""The model, loaded once for all sessions, behind one line of waiting cases."""
 
 from __future__ import annotations
 
 import os
 import threading
-import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,16 @@ from ddx.differential import Differential
 from ddx.engines.base_models import resolve
 from ddx.errors import DdxError
 from ddx.provenance import read_model_card, shipped_folder
+from ddx.service.worker import Worker
 
 if TYPE_CHECKING:
     from ddx.model import Model
 
 TRAIN = "ddx train training/configs/smollm2-135m-sft.yaml"
+PART = 8  # cases of a longer job that go into the line together: others come between
+_LOOK = 0.1  # seconds between two looks at the line
+
+Answer = Future[Differential]
 
 
 def model_folder() -> Path:
@@ -41,10 +47,10 @@ def missing() -> str | None:
 
 
 class Engine:
-    """Loads the model in the background from the moment it is made, so that it is ready when a case is."""
+    """Loads the model in the background from the moment it is made, and answers cases in the order they come."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
+        self._worker: Worker | None = None
         self._model: Model | None = None
         self._failure: DdxError | None = None
         self._thread = threading.Thread(target=self._load, name="ddx-load", daemon=True)
@@ -53,6 +59,7 @@ class Engine:
     def _load(self) -> None:
         try:
             self._model = ddx.load_model(os.environ.get("DDX_MODEL") or None)
+            self._worker = Worker(self._model, batch=PART)
         except DdxError as error:
             self._failure = error
         except Exception as error:  # a corrupt file or a lack of memory; the page must say so and not hang
@@ -63,20 +70,44 @@ class Engine:
         """Whether the model is still being loaded."""
         return self._thread.is_alive()
 
-    def model(self) -> Model:
-        """The model; waits until it is loaded. Raises DdxError if it could not be."""
+    def loaded(self) -> tuple[Model, Worker]:
+        """The model and its line; waits until it is loaded. Raises DdxError if it could not be."""
         self._thread.join()
-        if self._model is None:
+        if self._model is None or self._worker is None:
             raise self._failure or DdxError("the model could not be loaded")
-        return self._model
+        return self._model, self._worker
 
-    def review(self, case: Case) -> tuple[Differential, str, float]:
-        """The differential, the text that the model saw, and the seconds it took once its turn came."""
-        model = self.model()
-        with self._turn:
-            began = time.perf_counter()
-            differential = model.predict(case)
-            return differential, model.prompt_text(case), time.perf_counter() - began
+    def ask(self, case: Case) -> Answer:
+        """Put a case in line. Raises DdxError when the model can't be loaded or the line is full."""
+        return self.loaded()[1].submit([case])[0]
+
+    def result(self, answer: Answer, on_place: Callable[[int], None] = lambda ahead: None) -> Differential:
+        """Wait for an answer; `on_place` hears how many cases are before it. Raises DdxError when the model failed."""
+        _, worker = self.loaded()
+        while not answer.done():
+            on_place(worker.ahead(answer))
+            wait([answer], _LOOK)
+        return answer.result()
+
+
+class InLine:
+    """The model for jobs of many cases (`ddx.explain`): in parts, so that other sessions' cases come between."""
+
+    def __init__(self, engine: Engine, on_done: Callable[[int], None] = lambda n: None) -> None:
+        self._engine, self._on_done = engine, on_done
+        self.vocabulary = engine.loaded()[0].vocabulary
+
+    def predict_many(self, cases: Sequence[Case], on_done: Callable[[int], None] | None = None) -> list[Differential]:
+        """Differentials in the order of the cases."""
+        _, worker = self._engine.loaded()
+        found: list[Differential] = []
+        for start in range(0, len(cases), PART):
+            part = worker.submit(cases[start : start + PART])
+            found += [self._engine.result(answer) for answer in part]
+            for heard in (self._on_done, on_done):
+                if heard is not None:
+                    heard(len(part))
+        return found
 
 
 @st.cache_resource(show_spinner=False)

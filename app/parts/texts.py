@@ -47,3 +47,23 @@ def how_to_read(differential: Differential) -> str:
         f"add up to 100 %. Of 100 such statements at {whole} % about synthetic test patients with one of the "
         f"model's conditions, about {whole} should be right. On real patients this has not been measured."
     )
+
+
+# Lowest confidence of a band, and what it is called: the bands of the app, no standard's.
+BANDS = ((0.8, "Very likely"), (0.5, "Likely"), (0.2, "Possible"), (0.05, "Unlikely"), (0.0, "Very unlikely"))
+
+
+def band(p: float) -> str:
+    """A confidence as a word.
+
+    >>> band(0.5), band(0.049)
+    ('Likely', 'Very unlikely')
+    """
+    return next(word for low, word in BANDS if p >= low)
+
+
+def bands_line() -> str:
+    """What the bands mean, for below a list that shows them."""
+    tops = (1.0, *(low for low, _ in BANDS[:-1]))
+    ranges = zip(BANDS, tops, strict=True)
+    return "; ".join(f"{word.lower()}: {100 * low:.0f} to {100 * top:.0f} %" for (low, word), top in ranges)

@@ -89,6 +89,16 @@ class Worker:
             self._changed.notify()
         return [job.future for job in jobs]
 
+    def ahead(self, future: Future[Differential]) -> int:
+        """How many cases are in line before this one; 0 once the model is at it, or done with it."""
+        with self._changed:
+            before = 0
+            for job in self._line:
+                if job.future is future:
+                    return before
+                before += not job.future.cancelled()
+        return 0
+
     def close(self, seconds: float = 5.0) -> None:
         """Cancel what waits, and give the model some time to finish what it is at."""
         with self._changed:

@@ -1,0 +1,51 @@
+"""A session's settings, and who is at work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import streamlit as st
+
+Display = Literal["numbers", "bands", "rank"]
+DISPLAYS: dict[Display, str] = {
+    "numbers": "Numbers and bars",
+    "bands": "Words (likely, possible, …)",
+    "rank": "Order only",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`own_first`: the clinician writes a list before the model's is shown. `reviewer`: "" where nobody said."""
+
+    own_first: bool
+    display: Display
+    reviewer: str
+
+
+def signed_in() -> str:
+    """The name that the site's login gave, where there is a login (see docs/app.md); else ""."""
+    if not getattr(st.user, "is_logged_in", False):
+        return ""
+    return str(st.user.get("email") or st.user.get("name") or st.user.get("sub") or "")
+
+
+def settings() -> Settings:
+    """Show the settings behind a button, return them."""
+    with st.popover("Settings", icon=":material/tune:", key="settings"):
+        own = st.toggle(
+            "My own list first", True, key="own_first", persist_state="session",
+            help="You write your own differential before you see the model's: a list that is seen sticks.",
+        )  # fmt: skip
+        display = st.radio(
+            "Show confidence as", list(DISPLAYS), format_func=DISPLAYS.__getitem__, key="display",
+            persist_state="session",
+        )  # fmt: skip
+        name = signed_in()
+        if not name:
+            name = st.text_input(
+                "Your name or initials", key="reviewer", persist_state="session", max_chars=80,
+                help="Stored with your reviews. Leave it empty to stay unnamed.",
+            )  # fmt: skip
+    return Settings(own, display or "numbers", name.strip())
