@@ -1,15 +1,19 @@
-"""About: what it is for, what it can't do, what it was made of."""
+"""About: what it is for, what it can't do, what it was made of, and what is kept where."""
 
 import html
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from app.parts import engine
-from app.parts.evaluation import load_evaluation
+from app.parts import calibrators, engine, records
+from app.parts.compare_files import runs_folder
+from app.parts.evaluation import evaluation_file, load_evaluation
 from ddx.data.demo import demo_cases
-from ddx.errors import InputError
+from ddx.errors import DdxError, InputError
+from ddx.evaluation.promise_tables import promise_lines
 from ddx.provenance import file_hash, read_model_card, versions
+from ddx.scoring.jobs import jobs_folder
 from ddx.vocabulary import load_vocabulary
 
 INTENDED = """
@@ -42,6 +46,36 @@ SOURCES = """
 - **ICD-10** codes are those of the World Health Organization.
 - ddx itself: Apache-2.0.
 """
+CITATIONS = """@inproceedings{fansitchango2022ddxplus,
+  title     = {{DDXPlus}: A New Dataset For Automatic Medical Diagnosis},
+  author    = {Fansi Tchango, Arsene and Goel, Rishab and Wen, Zhi and Martel, Julien and Ghosn, Joumana},
+  booktitle = {Advances in Neural Information Processing Systems 35, Datasets and Benchmarks Track},
+  year      = {2022}
+}
+
+@article{benallal2025smollm2,
+  title   = {{SmolLM2}: When Smol Goes Big -- Data-Centric Training of a Small Language Model},
+  author  = {Ben Allal, Loubna and others},
+  journal = {arXiv preprint arXiv:2502.02737},
+  year    = {2025}
+}
+
+@article{puri2026beyond,
+  title   = {Reaching Beyond the Mode: RL for Distributional Reasoning in Language Models},
+  author  = {Puri and others},
+  journal = {arXiv preprint arXiv:2603.24844},
+  year    = {2026}
+}"""
+KEPT = """
+Nothing leaves this machine by itself: the app sends no usage data and asks no other service. The files are readable by
+their owner; they are not encrypted, so keep them on an encrypted disk. Leave out names and record numbers. How to erase
+a case, set a retention time, back up and check the log: `docs/storage.md` and `ddx audit`.
+"""
+CARDS = Path(__file__).resolve().parents[2] / "data_cards"
+CARD_NAMES = {
+    "model.md": "Model card", "ddxplus.md": "Data card: DDXPlus", "vignettes.md": "Data card: published vignettes",
+    "demo_cases.md": "Data card: the examples",
+}  # fmt: skip
 
 
 def page() -> None:
@@ -55,6 +89,9 @@ def page() -> None:
         st.markdown(LIMITS.format(conditions=len(load_vocabulary()), measured=_on_other_conditions()))
         st.subheader("Sources and licences", anchor=False)
         st.markdown(SOURCES.format(examples=len(demo_cases())))
+        with st.expander("Citations as BibTeX"):
+            st.code(CITATIONS, language=None)
+        _cards()
     with right:
         st.subheader("Model", anchor=False)
         problem = engine.missing()
@@ -64,6 +101,58 @@ def page() -> None:
             st.html(_facts(_model()))
         st.subheader("Versions", anchor=False)
         st.html(_facts(list(versions().items())))
+        st.subheader("What is kept, and where", anchor=False)
+        st.html(_facts(_places()))
+        st.markdown(KEPT)
+        _promises()
+
+
+def _cards() -> None:
+    """The cards of model and data, each read when it is opened; an installed package has none."""
+    for file, name in CARD_NAMES.items():
+        if (CARDS / file).is_file():
+            with st.expander(name, key=f"card_{file}", on_change="rerun") as card:
+                if card.open:
+                    text = (CARDS / file).read_text(encoding="utf-8")
+                    st.markdown("\n".join(f"##{line}" if line.startswith("#") else line for line in text.splitlines()))
+
+
+def _promises() -> None:
+    """How the promises of list length and abstention held on test patients; nothing where none were measured."""
+    try:
+        lines = promise_lines(load_evaluation())
+    except (InputError, KeyError, TypeError):
+        return
+    if lines:
+        st.subheader("Promises, held against test patients", anchor=False)
+        st.markdown("\n".join(f"- {line}" for line in lines))
+        st.caption("How long a list must be, and when to give no answer; `ddx promise` makes the rules.")
+
+
+def _places() -> list[tuple[str, Any]]:
+    """What the app keeps, and where: paths of this machine, or the database without its password."""
+    try:
+        store = records.store()
+        phi = "on: hashes in the place of what is written about a case" if store.phi else "off"
+        days = store.retention_days()
+        rows = [("Reviews and their log", store.name), ("PHI mode", phi)]
+        rows.append(("Kept for", "ever" if days is None else f"{days} days"))
+    except DdxError as error:
+        rows = [("Reviews and their log", str(error))]
+    try:
+        site = calibrators.active()
+        used = "none in use" if site is None else f"version {site.number} in use, SHA-256 {site.sha256}"
+    except DdxError as error:
+        used = str(error)
+    rows += [
+        ("Batch jobs", str(jobs_folder())),
+        ("Site calibrators", str(calibrators.folder().path)),
+        ("Site calibrator", used),
+        ("Evaluations to compare", str(runs_folder())),
+        ("Evaluation shown", str(evaluation_file())),
+        ("Model", str(engine.model_folder())),
+    ]
+    return rows
 
 
 def _on_other_conditions() -> str:

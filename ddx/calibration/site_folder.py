@@ -84,6 +84,10 @@ class SiteFolder:
         state = states[-2] if len(states) > 1 else None
         return None if state is None else state.number
 
+    def can_roll_back(self) -> bool:
+        """Whether there is a switch to go back from."""
+        return len(_states(self.history())) > 1
+
     def activate(self, number: int, actor: str, at: str) -> SiteCalibrator:
         """Use a version from now on. Raises InputError for one that was not shown to be better than none."""
         site = self._read(number)
@@ -109,7 +113,8 @@ class SiteFolder:
             raise InputError("no site calibrator was ever in use, so there is nothing to roll back")
         state = states[-2]
         found = None if state is None else self._checked(state)
-        self._write(Switch(at, actor, "rolled back", found and found.number, found and found.sha256))
+        number, sha256 = (None, None) if found is None else (found.number, found.sha256)
+        self._write(Switch(at, actor, "rolled back", number, sha256))
         return found
 
     def _numbers(self) -> list[int]:

@@ -73,7 +73,7 @@ def reliability_chart(data: Mapping[str, Any], colours: Palette, logit: bool, ou
         whisker.encode(x=x, y=alt.Y("low:Q", title=outcome, **_axis(logit)), y2="high:Q"),
         dot.encode(x=x, y=y, size=size, tooltip=tips),
     )
-    return _dressed(layers.properties(height=SIDE), colours)
+    return dressed(layers.properties(height=SIDE), colours)
 
 
 def histogram(data: Mapping[str, Any], colours: Palette) -> alt.Chart:
@@ -84,7 +84,7 @@ def histogram(data: Mapping[str, Any], colours: Palette) -> alt.Chart:
         if n > 0
     ]
     chart = alt.Chart(_values(rows)).mark_rect(color=colours.line, opacity=0.8, stroke=None)
-    return _dressed(
+    return dressed(
         chart.encode(
             x=alt.X("left:Q", title="Calibrated confidence", **_axis(False)),
             x2="right:Q",
@@ -109,7 +109,7 @@ def risk_coverage_chart(found: Mapping[str, Any], names: Mapping[str, str], colo
         for c, r in zip(curve["coverage"], curve["risks"], strict=True)
     ]
     chart = alt.Chart(_values(rows)).mark_line(strokeWidth=2)
-    return _dressed(
+    return dressed(
         chart.encode(
             x=alt.X("coverage:Q", title="Share of cases answered", axis=alt.Axis(format=".0%")),
             y=alt.Y("risk:Q", title="Wrong among those answered", axis=alt.Axis(format=".0%")),
@@ -138,7 +138,7 @@ def decision_chart(curve: Mapping[str, Any], colours: Palette) -> alt.Chart:
         y=alt.Y("low:Q", title="Net benefit, cases found", scale=scale), y2="high:Q"
     )
     line = base.mark_line(strokeWidth=2, clip=True).encode(y=alt.Y("value:Q", scale=scale))
-    return _dressed(alt.layer(band, line), colours)
+    return dressed(alt.layer(band, line), colours)
 
 
 def _lines(name: str, order: Sequence[str]) -> alt.Color:
@@ -245,7 +245,8 @@ def _values(rows: Rows) -> alt.Data:
     return alt.Data(values=rows)
 
 
-def _dressed(chart: Any, colours: Palette) -> Any:
+def dressed(chart: Any, colours: Palette) -> Any:
+    """The chart with the frame, axes and letters that all charts of the project have."""
     return (
         chart.configure(background="transparent", padding={"left": 0, "right": 12, "top": 8, "bottom": 0})
         .configure_view(stroke=colours.grid)

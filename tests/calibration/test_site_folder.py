@@ -39,10 +39,11 @@ def test_rolling_back_goes_back_step_by_step(tmp_path: Path, good: SiteCalibrato
         folder.add(good)
     for number in (1, 2, 3):
         folder.activate(number, "dr a", AT)
-    assert folder.before() == 2
+    assert folder.before() == 2 and folder.can_roll_back()
     seen = [folder.roll_back("dr b", AT) for _ in range(3)]
     assert [site and site.number for site in seen] == [2, 1, None]
     assert folder.active() is None
+    assert not folder.can_roll_back()
     with pytest.raises(InputError, match="nothing to roll back"):
         folder.roll_back("dr b", AT)
     folder.activate(2, "dr a", AT)

@@ -1,0 +1,150 @@
+"""The pages that look back in a real browser: recalibrate and roll back, compare two runs, agreement over time; with
+axe on each, and the time that a click takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from served import Served, chromium, served
+from site_reviews import fill
+
+from app.parts.evaluation import evaluation_file
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(chromium() is None, reason="no chromium on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("site")
+    fill(folder / "reviews.sqlite", 150)
+    (folder / "runs").mkdir()
+    result = json.loads(evaluation_file().read_text(encoding="utf-8"))
+    (folder / "runs" / "second.json").write_text(json.dumps(result))
+    cases = evaluation_file().with_suffix(".cases.parquet").read_bytes()
+    (folder / "runs" / "second.cases.parquet").write_bytes(cases)
+    with served(folder / "reviews.sqlite", DDX_RUNS=str(folder / "runs")) as app:
+        yield app
+
+
+@pytest.fixture(params=[(1280, "light"), (1280, "dark"), (400, "light")], ids=["wide", "dark", "narrow"])
+def page(request: pytest.FixtureRequest) -> Iterator[Page]:
+    from playwright.sync_api import sync_playwright
+
+    width, scheme = request.param
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        opened = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()
+        opened.set_default_timeout(60_000)
+        yield opened
+        browser.close()
+
+
+def settled(page: Page) -> None:
+    page.wait_for_function("document.querySelector('[data-testid=stStatusWidget]') === null")
+    page.wait_for_timeout(1500)  # charts are drawn after the page is
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds that is serious or critical."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.mouse.move(1, 1)  # what the pointer is on has other colours
+    settled(page)
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:200]} {[why['message'] for why in node['any']]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing makes the page itself scroll sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def test_a_calibrator_is_made_put_into_use_and_rolled_back(site: Served, page: Page) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{site.url}/reliability")
+    expect(page.get_by_text("This site: 150 reviewed cases")).to_be_visible(timeout=120_000)
+    page.get_by_role("button", name="Recalibrate from 150 cases").click()
+    versions = page.get_by_role("region", name="Versions of the site's calibrator")
+    expect(versions.get_by_text("better", exact=True).first).to_be_visible()
+    page.get_by_role("button", name="Put into use").click()
+    expect(versions.get_by_text("in use", exact=True)).to_be_visible()
+    assert faults(page) == [] and fits(page)
+    page.get_by_role("button", name="Roll back to the model's own").click()
+    expect(versions.get_by_text("in use", exact=True)).to_have_count(0)
+    page.get_by_text("History, and what the chosen version is").click()
+    history = page.get_by_role("region", name="History of the site's calibrator")
+    expect(history.get_by_text("rolled back").first).to_be_visible()
+    assert faults(page) == []
+
+
+def test_two_runs_are_compared_and_agreement_over_time_is_shown(site: Served, page: Page) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{site.url}/compare")
+    expect(page.get_by_text("2,000 cases in common").first).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("no difference that can be told from chance").first).to_be_visible()
+    assert faults(page) == [] and fits(page)
+    page.get_by_text("Clinicians and the model over time").click()
+    expect(page.get_by_text("150 reviews in 8 months")).to_be_visible()
+    page.get_by_text("Week", exact=True).click()
+    expect(page.get_by_text("fewer than 12 reviews in grey").first).to_be_visible()
+    assert faults(page) == [] and fits(page)
+
+
+def test_about_has_no_fault(site: Served, page: Page) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{site.url}/about")
+    expect(page.get_by_text("What is kept, and where")).to_be_visible(timeout=120_000)
+    page.get_by_text("Model card").click()
+    expect(page.get_by_role("heading", name="The shipped model: smollm2-135m-sft-3")).to_be_visible()
+    assert faults(page) == [] and fits(page)
+
+
+def test_a_click_takes_less_than_300_ms(site: Served, page: Page) -> None:
+    """The quickest of four; all of them are printed."""
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        pytest.skip("the machine has other work to do: nothing can be timed")
+    page.goto(f"{site.url}/reliability")
+    page.get_by_text("This site: 150 reviewed cases").wait_for(timeout=120_000)
+    names = ("First diagnosis", "Whole list", "Each diagnosis")
+    took = [
+        [clicked(page, page.get_by_text(n, exact=True).first.click, f"{n} · all stages together") for n in names]
+        for _ in range(4)
+    ]
+    page.goto(f"{site.url}/compare")
+    page.get_by_text("2,000 cases in common").first.wait_for(timeout=120_000)
+    over_time = page.get_by_text("Clinicians and the model over time").first
+    two_runs = page.get_by_text("Two evaluations", exact=True)
+    took += [
+        [clicked(page, over_time.click, "150 reviews in"), clicked(page, two_runs.click, "2,000 cases in common")]
+        for _ in range(4)
+    ]
+    print([[round(t) for t in row] for row in took])
+    assert max(min(column) for rows in (took[:4], took[4:]) for column in zip(*rows, strict=True)) < 300
+
+
+def clicked(page: Page, click: Callable[[], None], text: str) -> float:
+    """Milliseconds from a click until the page says what it leads to."""
+    settled(page)
+    began = time.perf_counter()
+    click()
+    page.get_by_text(text).first.wait_for()
+    return 1000 * (time.perf_counter() - began)
