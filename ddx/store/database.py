@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +25,6 @@ VERSION_TABLE = "ddx_store_version"
 _LOCK = 0x6464785F  # of PostgreSQL's advisory locks, which are per database: "ddx_"
 _ALEMBIC = threading.Lock()  # it keeps the migration that is under way in module globals
 _PRAGMAS = (
-    # A reader never waits for a writer.
-    "journal_mode=WAL",
     # A confirmed save is on the disk: WAL's default would lose the last ones with the power. fullfsync is for macOS,
     # where a plain fsync stops at the drive's cache.
     "synchronous=FULL",
@@ -108,8 +107,8 @@ class Database:
             connection = sqlite3.connect(
                 name, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            for pragma in () if self.readonly else _PRAGMAS:
-                connection.execute(f"PRAGMA {pragma}")
+            if not self.readonly:
+                _set_up(connection)
             return connection
 
         engine = create_engine(self.url, creator=connect, hide_parameters=True)
@@ -206,6 +205,23 @@ class Database:
             if "locked" in line or "lock timeout" in line:
                 line = f"busy: another program has held it for {BUSY_SECONDS} seconds; try again"
             raise StoreError(f"{self.name}: {line}") from None
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    # With a write-ahead log a reader never waits for a writer. The first to open a file turns it on, and whoever opens
+    # it in that moment is told at once that it is locked: SQLite's own waiting leaves this out.
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                connection.close()
+                raise
+            time.sleep(0.02)
 
 
 def _config() -> Any:

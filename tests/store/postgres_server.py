@@ -25,8 +25,9 @@ def installed() -> Path | None:
         folders = sorted(Path(found.origin).parent.glob("pginstall*/bin"))
         if folders:
             return folders[-1]
-    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name)):
-        return folder
+    folders = sorted(Path("/usr/lib/postgresql").glob("[0-9]*/bin"), key=lambda p: float(p.parent.name))
+    if folders:
+        return folders[-1]
     command = shutil.which("initdb")
     return None if command is None else Path(command).resolve().parent
 

@@ -68,6 +68,18 @@ def test_nothing_of_an_erased_case_is_left_but_hashes(where: str) -> None:
         assert store.verify(head).intact
 
 
+def test_the_hashes_that_stay_can_not_be_guessed(tmp_path: Path) -> None:
+    """The same review, stored again at the same moment, has another hash: it is salted."""
+    moment, hashes = datetime(2026, 3, 1, tzinfo=UTC), set()
+    for n in range(2):
+        with Store.open(tmp_path / f"{n}.db", phi=bool(n), clock=lambda: moment) as other:
+            other.save(review(differential=None, kept=()))
+            other.erase("clerk", review_id="r1")
+            other.save(review(differential=None, kept=()))
+            hashes |= {entry.rows["reviews/r1"] for entry in other.entries("r1") if entry.action == "saved"}
+    assert len(hashes) == 4
+
+
 def test_a_word_that_was_written_over_is_gone_too(tmp_path: Path) -> None:
     with Store.open(tmp_path / "s.db") as store:
         version = store.save(review(notes="quaggafever " * 500)).version

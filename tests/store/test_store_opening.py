@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -143,6 +144,17 @@ def test_many_open_a_new_store_at_once(where: str) -> None:
     for store in stores:
         assert [entry.action for entry in store.entries()] == ["created"]
         store.close()
+
+
+def test_opening_waits_for_whoever_else_is_setting_the_file_up(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "s.db", isolation_level=None)) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("BEGIN IMMEDIATE")  # SQLite answers "locked" at once to who turns the write-ahead log on now
+        opened = pool.submit(Store.open, tmp_path / "s.db")
+        time.sleep(0.3)
+        assert not opened.done()
+        other.rollback()
+        with opened.result() as store:
+            assert store.verify().intact
 
 
 def test_nothing_of_a_case_is_logged(where: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,8 @@ def everything(where: str) -> str:
 
 
 def test_no_word_of_a_case_is_stored(where: str) -> None:
-    with Store.open(where, phi=True) as store:
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)  # a time such as 12:00:43.5 would look like the age
+    with Store.open(where, phi=True, clock=lambda: noon) as store:
         version = store.save(review("r1")).version
         version = store.save(review("r1", notes="quaggafever and more"), version).version
         store.save(review("r1", "overridden"), version, seconds=2.5)
