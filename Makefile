@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 SET_UP := pyproject.toml constraints.txt
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
-.PHONY: help app test slow test-all lint types format bench bench-score notebooks clean
+.PHONY: help app test slow test-all lint types format bench bench-long bench-score notebooks clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -49,8 +49,11 @@ format: $(STAMPS)/dev  ## rewrite the code in the project's style
 	@$(BIN)/ruff check --fix $(CODE)
 	@$(BIN)/ruff format $(CODE)
 
-bench: $(STAMPS)/dev  ## the benchmarks that need no data: figures, no verdict
-	@for file in benchmarks/bench_*.py; do echo "$$file"; $(BIN)/python "$$file"; done
+bench: $(STAMPS)/dev  ## the short benchmarks that need no data: figures, no verdict
+	@for name in import metrics rewards predict rl; do echo "bench_$$name.py"; $(BIN)/python benchmarks/bench_$$name.py; done
+
+bench-long: $(STAMPS)/dev  ## memory over a million rows, the app in a browser: a quarter of an hour each
+	@for name in memory stream app; do echo "bench_$$name.py"; $(BIN)/python benchmarks/bench_$$name.py; done
 
 bench-score: $(STAMPS)/dev  ## engines against a plain loop of generate, in one run
 	@$(BIN)/python benchmarks/bench_score.py

@@ -19,7 +19,7 @@ from ddx.errors import InputError
 from ddx.phi import looks_like_identifiers, warning
 from ddx.vignette import render
 
-EXAMPLE, OWN, FINDINGS, FILE, EARLIER = "Example case", "My own case", "Findings", "File", "Earlier reviews"
+EXAMPLE, OWN, FINDINGS, FILE, EARLIER = "Example case", "My own case", "Findings", "File", "Earlier"
 MAX_CHARACTERS = 5000  # about 1,250 tokens: well inside what the model reads, so nothing is cut
 _PLACEHOLDER = (
     "58-year-old man, heavy central chest pressure for 50 minutes, spreads to the left arm. Sweating. "

@@ -30,7 +30,9 @@ from ddx.scoring.table import Table
 
 __all__ = ["RayModels", "ray_models"]
 
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_BACKEND_LOG_LEVEL": "fatal",
+}  # fmt: skip
 # Ray listens on all addresses of the machine, unless it is told that there are no clusters on this system.
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _CPUS_EACH = 4  # processors of a worker where there are many: one model reads memory that more would share

@@ -104,7 +104,7 @@ def test_a_list_is_changed_confirmed_and_found_again(tmp_path: Path) -> None:
     app.button(key="override").click().run()
     assert not app.exception and "the second fits the onset" in app.success[0].value
     again = open_app()
-    again.segmented_control(key="source").set_value("Earlier reviews").run()
+    again.segmented_control(key="source").set_value("Earlier").run()
     box = again.selectbox(key="earlier")
     box.set_value(box.options[0] if isinstance(box.options[0], str) else box.options[0]).run()
     assert not again.exception

@@ -147,7 +147,7 @@ def test_an_app_killed_in_mid_review_has_lost_nothing_that_was_confirmed(browser
         page.context.close()
         app.start()
         page = opened(browser, app)
-        page.get_by_role("radio", name="Earlier reviews").click()
+        page.get_by_role("radio", name="Earlier", exact=True).click()
         page.get_by_role("combobox", name=re.compile("latest reviews")).click()
         page.get_by_role("option").first.click()
         page.get_by_label(re.compile("Struck: ")).wait_for()
