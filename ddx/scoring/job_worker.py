@@ -27,7 +27,7 @@ from ddx.case import Case
 from ddx.differential import Differential
 from ddx.errors import DdxError, InputError
 from ddx.scoring.jobs import FORMS, Job, Status
-from ddx.scoring.journal import journal_path
+from ddx.scoring.journal import check_journal, journal_path
 from ddx.scoring.readers import Table, open_table
 from ddx.scoring.runner import Predictor, check_run, score_table
 
@@ -72,6 +72,10 @@ class _Progress:
         self._began = time.monotonic()
         self.note()
 
+    def fail(self, message: str) -> None:
+        """The end, and why."""
+        self.enter("failed", message=message, done=_kept(self.job))
+
     def rows(self, more: int) -> None:
         """`more` rows are done."""
         now = time.monotonic()
@@ -105,14 +109,14 @@ def main(arguments: Sequence[str], load: Callable[[str | None], Predictor] | Non
             raise _Cancelled
         _score(job, progress, load or _load)
     except _Cancelled:
-        progress.enter("cancelled", message="")
+        progress.enter("cancelled", done=_kept(job))
     except DdxError as error:
-        progress.enter("failed", message=plain(str(error), job))
+        progress.fail(plain(str(error), job))
     except OSError as error:
-        progress.enter("failed", message=f"the operating system says: {error.strerror or type(error).__name__}")
+        progress.fail(f"the operating system says: {error.strerror or type(error).__name__}")
     except Exception as error:  # its message could quote a case: the frames are enough to find the fault
         print(*traceback.format_tb(error.__traceback__), type(error).__name__, sep="", file=log, flush=True)
-        progress.enter("failed", message=f"an error of ddx itself ({type(error).__name__}); see {log.name}")
+        progress.fail(f"an error of ddx itself ({type(error).__name__}); see {log.name}")
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         with suppress(OSError):
@@ -152,6 +156,15 @@ def _score(job: Job, progress: _Progress, load: Callable[[str | None], Predictor
         progress.enter("finished")
     finally:
         os.close(turn)
+
+
+def _kept(job: Job) -> int:
+    """How many answered rows a job that goes on will find."""
+    for form in FORMS:
+        with suppress(InputError):  # a damaged journal, or another run's: nothing to go on with
+            if kept := check_journal(job.output(form), force=False, resume=True).rows:
+                return kept
+    return 0
 
 
 def _form_at_hand(job: Job) -> int:

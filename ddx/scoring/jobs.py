@@ -74,7 +74,8 @@ class Status:
     """How far a job is.
 
     `message` is one line without any case's text. `done` of `total` rows, of which `kept` were there when this part
-    began; `seconds` spent on the others (rows a second: `rate`). `total` is 0 until the table has been read.
+    began; `seconds` spent on the others (rows a second: `rate`). `total` is 0 until the table has been read. Of a job
+    that was cancelled or has failed, `done` are the rows whose answers are kept.
     """
 
     state: State = "new"
