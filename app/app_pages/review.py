@@ -123,12 +123,15 @@ def show(opened: state.Open, entry: Entry, chosen: Settings) -> None:
     if warning := status_text(differential):
         st.warning(warning, icon=":material/info:")
     display = chosen.display
-    if why := advice(differential):
+    # The promises and what was measured are of the model's own confidences, not of those that a site adjusted.
+    adjusted = "site_calibrator" in differential.model
+    if not adjusted and (why := advice(differential)):
         st.warning(why, icon=":material/do_not_disturb_on:")
         display = "bands" if display == "numbers" else display
     if differential.diagnoses:
         st.html(f'<div data-review="{opened.review.review_id}">{differential_html(differential, display)}</div>')
-        st.html(reading_html(differential, measured_sentence(opened.review.case), display))
+        measured = None if adjusted else measured_sentence(opened.review.case)
+        st.html(reading_html(differential, measured, display, adjusted))
     if site := calibrators.notice(differential):
         st.info(site, icon=":material/tune:")
     if opened.review.own is not None:

@@ -41,9 +41,12 @@ def status_text(differential: Differential) -> str:
     return f"{words} ({'; '.join(differential.repairs)})" if differential.repairs else words
 
 
-def reading_html(differential: Differential, measured: str | None, display: Display = "numbers") -> str:
-    """How to read the confidences, and what was measured where that fits the case."""
-    parts = [how_to_read(differential)] if display == "numbers" else []
+def reading_html(
+    differential: Differential, measured: str | None, display: Display = "numbers", adjusted: bool = False
+) -> str:
+    """How to read the confidences, and what was measured where that fits the case; `adjusted`: they are this site's, of
+    which nothing was measured on test patients."""
+    parts = [how_to_read(differential)] if display == "numbers" and not adjusted else []
     if display == "bands" and differential.diagnoses:
         parts.append(f"Chance that this is the patient's condition: {bands_line()}.")
     if differential.rescaled:
