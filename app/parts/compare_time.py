@@ -79,12 +79,12 @@ def over_time() -> None:
         st.info("No review was decided at this site yet. Confirm a list on the page Review; agreement appears here.")
         return
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        step = st.segmented_control(
+        chosen = st.segmented_control(
             "By", ["week", "month"], format_func=str.capitalize, default="month", required=True, key="time_step"
         )
         reviewed = _chosen("Reviewer", "time_reviewer", reviewed, "reviewer")
         reviewed = _chosen("Model", "time_model", reviewed, "model_id")
-    step = step or "month"
+    step: Step = "week" if chosen == "week" else "month"
     rows = periods(reviewed, step)[-SHOWN:]
     words = agreement_words(rows, step)
     colours, made_of = theme.palette(), [(row.start.isoformat(), row.n, row.agrees, row.overridden) for row in rows]
