@@ -1,6 +1,7 @@
 """`ddx`: the commands, and the one place where their errors become a line and an exit status.
 
-Exit status: 0 done, 1 no row of a table was answered, 2 bad input or options, 130 interrupted.
+Exit status: 0 done; 1 no row of a table was answered, with --check some can't be, or a report or a store that was
+verified is not what it was; 2 bad input or options; 130 interrupted.
 """
 
 from __future__ import annotations

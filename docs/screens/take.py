@@ -1,6 +1,6 @@
 """Take the screenshots of the documentation in a real browser, against a running app.
 
-`make app` in one terminal, `python docs/screens/take.py` in another: writes the three pictures of the documentation
+`make app` in one terminal, `python docs/screens/take.py` in another: writes the pictures of the documentation
 beside this file. `--every DIR` takes each page at two widths, light and dark, to be looked at.
 """
 
@@ -32,7 +32,8 @@ WIDTHS = (1280, 400)
 LIMIT = 250_000  # bytes a picture
 OURS: tuple[tuple[str, str, int, Scheme], ...] = (
     ("review.png", "review", 1280, "light"),
-    ("review-narrow-dark.png", "review", 400, "dark"),
+    ("review-dark.png", "review", 1280, "dark"),
+    ("review-narrow.png", "review", 400, "light"),
     ("reliability.png", "reliability", 1280, "light"),
 )
 
@@ -58,6 +59,8 @@ def show(page: Page, url: str, name: str, patience: float) -> None:
     page.get_by_role("heading", level=1).wait_for()
     if name == "review":
         page.get_by_role("button", name="Review this case").click()
+        page.get_by_label("Your differential").fill("Acute coronary syndrome\nAortic dissection")
+        page.get_by_role("button", name="Show the model's list").click()
         page.locator(".ddx-list").wait_for()
     if name == "reliability":
         page.locator(".ddx-table").last.wait_for()

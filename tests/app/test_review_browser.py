@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import ROOT, Served, chromium, faults, served
+from served import Served, chromium, faults, served
 
 from ddx.engines.base_models import SMOLLM2, cache_dir
 from ddx.provenance import shipped_folder
@@ -121,7 +121,7 @@ def test_findings_are_found_by_typing_and_reviewed(browser: Any, app: Served) ->
 
 
 @pytest.mark.parametrize(("look", "width"), [("light", 1280), ("dark", 1280), ("light", 400)])
-def test_it_is_readable_in_every_look(browser: Any, app: Served, look: str, width: int) -> None:
+def test_it_is_readable_in_every_look(browser: Any, app: Served, tmp_path: Path, look: str, width: int) -> None:
     page = opened(browser, app, color_scheme=look)
     page.set_viewport_size({"width": width, "height": 1700})
     page.get_by_role("button", name="Review this case").click()
@@ -130,7 +130,7 @@ def test_it_is_readable_in_every_look(browser: Any, app: Served, look: str, widt
     page.wait_for_timeout(1000)
     assert faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "nothing is cut off"
-    page.screenshot(path=str(ROOT / "docs" / "screens" / f"review-{look}-{width}.png"))
+    page.screenshot(path=str(tmp_path / "page.png"))
     page.context.close()
 
 
