@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ddx.case import Case
 from ddx.differential import Differential
+from ddx.interchange.words import age_words
 
 SEXES = {None: "Not stated", "F": "Female", "M": "Male"}
 STATUS = {
@@ -12,20 +13,6 @@ STATUS = {
     "truncated": "The model's answer was cut off at its length limit, so the last diagnoses may be missing.",
     "empty": "No diagnosis could be read in the model's answer. Reword the case, or see its raw words below.",
 }
-
-
-def age_words(age: float | None) -> str:
-    """An age as read aloud.
-
-    >>> age_words(58.0), age_words(0.33), age_words(1.0), age_words(None)
-    ('58 years', '4 months', '1 year', 'age not stated')
-    """
-    if age is None:
-        return "age not stated"
-    if age < 2 and age != int(age):
-        months = round(age * 12)
-        return f"{months} month{'s' * (months != 1)}"
-    return f"{int(age)} year{'s' * (int(age) != 1)}"
 
 
 def case_line(case: Case, setting: str = "") -> str:
