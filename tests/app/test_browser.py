@@ -60,6 +60,7 @@ def test_an_example_is_reviewed_and_reliability_is_shown(address: str) -> None:
         page.on("request", lambda request: requests.append(request.url))
         page.goto(address)
         page.get_by_role("button", name="Review this case").click()
+        page.get_by_role("button", name="Show the model's list").click()
         table = page.get_by_role("table", name="Differential, likeliest first")
         expect(table.get_by_text("Something else")).to_be_visible(timeout=120_000)
         expect(page.get_by_role("note")).to_have_text(NOTICE)
