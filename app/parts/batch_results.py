@@ -13,13 +13,13 @@ import numpy as np
 import streamlit as st
 
 from app.parts import theme
-from app.parts.batch_row import row_detail
+from app.parts.batch_row import ALARM, row_detail
 from app.parts.batch_words import duration
 from ddx.errors import InputError
 from ddx.evaluation.words import percent
 from ddx.scoring.jobs import FORMS, Job
 from ddx.scoring.jobs import Order as JobOrder
-from ddx.scoring.results import Line, Listed, Order, Results
+from ddx.scoring.results import Line, Order, Results
 
 PAGE = 25  # rows
 _MNM = {None: "All rows", "first": "A must-not-miss condition first", "anywhere": "A must-not-miss condition listed"}
@@ -67,7 +67,7 @@ def _facts(facts: dict[str, Any]) -> str:
         ("Rows", f"{rows:,}", shared),
         ("Answered", f"{answered:,}", statuses),
         ("Not scored", f"{failed:,}", kinds or "every row could be read"),
-        ("Time", duration(facts["seconds"]), "" if each is None else f"{each:.2f} seconds a case"),
+        ("Time", duration(facts["seconds"]), "" if each is None else _speed(each)),
     ]
     cells = "".join(
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}<small>{html.escape(note)}</small></dd></div>"
@@ -78,6 +78,10 @@ def _facts(facts: dict[str, Any]) -> str:
         f'<dl class="ddx-facts">{cells}</dl>'
         f'<p class="ddx-job-line">Model {html.escape(str(model))} · {facts["k"]} diagnoses a row</p>'
     )
+
+
+def _speed(each: float) -> str:
+    return f"{each:.2f} seconds a case" if each >= 0.05 else f"{1 / each:,.0f} cases a second" if each else ""
 
 
 def _histogram(counts: list[int]) -> None:
@@ -186,18 +190,14 @@ def _row(line: Line) -> str:
     others = "; ".join(f"{d.name} {percent(d.confidence)}" for d in rest)
     more = f"; {len(line.diagnoses) - 4} more" if len(line.diagnoses) > 4 else ""
     status = "" if line.status == "ok" else f"<small>{html.escape(line.status)}</small>"
-    width = min(100.0, max(0.0, 100 * first.confidence))
+    width, alarm = min(100.0, max(0.0, 100 * first.confidence)), ALARM if first.must_not_miss else ""
     return (
-        f'{start}<td role="cell"><span class="ddx-first">{html.escape(first.name)}</span>{_alarm(first)}'
+        f'{start}<td role="cell"><span class="ddx-first">{html.escape(first.name)}</span>{alarm}'
         f"<small>{html.escape(others + more)}</small>{status}</td>"
         '<td role="cell"><span class="ddx-confidence"><span class="ddx-track" aria-hidden="true">'
         f'<span class="ddx-bar" style="width:{width:.2f}%"></span></span>'
         f'<span class="ddx-number">{html.escape(percent(first.confidence))}</span></span></td></tr>'
     )
-
-
-def _alarm(diagnosis: Listed) -> str:
-    return '<span class="ddx-alarm">Must not miss</span>' if diagnosis.must_not_miss else ""
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the results …")

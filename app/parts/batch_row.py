@@ -16,6 +16,8 @@ from ddx.scoring.jobs import Job
 from ddx.scoring.results import Line, Results
 from ddx.vignette import header, render
 
+ALARM = ' <span class="ddx-alarm">Must not miss</span>'
+
 
 def row_detail(job: Job, found: Results, lines: list[Line]) -> None:
     """Choose one of the rows that the page shows, and look at it."""
@@ -64,7 +66,7 @@ def _list(line: Line) -> str:
         return f'<p class="ddx-reading">{html.escape(line.status)}</p>'
     rows = [
         f'<tr><th scope="row">{rank}</th><td>{html.escape(d.name)}'
-        f"{'<span class=ddx-alarm>Must not miss</span>' if d.must_not_miss else ''}</td>"
+        f"{ALARM if d.must_not_miss else ''}</td>"
         f"<td>{html.escape(d.icd10 or '–')}</td><td>{html.escape(percent(d.confidence))}</td></tr>"
         for rank, d in enumerate(line.diagnoses, start=1)
     ]
@@ -75,8 +77,9 @@ def _list(line: Line) -> str:
         )
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("Rank", "Diagnosis", "ICD-10", "Confidence"))
     return (
+        '<div class="ddx-scroll" tabindex="0" role="region" aria-label="Differential of this row">'
         f'<table class="ddx-table"><caption>Differential of this row</caption><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 

@@ -29,12 +29,13 @@ from ddx.errors import DdxError, InputError
 from ddx.scoring.jobs import FORMS, Job, Status
 from ddx.scoring.journal import check_journal, journal_path
 from ddx.scoring.readers import Table, open_table
-from ddx.scoring.runner import Predictor, check_run, score_table
+from ddx.scoring.runner import WINDOW, Predictor, check_run, score_table
 
 __all__ = ["main", "plain"]
 
 _NICE = 10
 _EVERY = 0.5  # seconds between two notes of how far it is
+_PATIENCE = 10.0  # seconds that a job told to stop may still take to keep a window whose answers are all there
 _CLI = (  # what the command line says, in the app's words
     (" with --force", ""),
     ("--resume goes on", "Resume goes on"),
@@ -65,6 +66,14 @@ class _Progress:
 
     def __init__(self, job: Job) -> None:
         self.job, self.status, self._noted, self._began = job, Status(pid=os.getpid()), 0.0, 0.0
+        self.stopping = False
+
+    @property
+    def whole_window(self) -> bool:
+        """Whether no row is done that is not of a whole window: the journal has it, or is about to."""
+        status = self.status
+        whole = status.done % WINDOW == 0 or status.done == status.total
+        return status.state == "running" and status.done > status.kept and whole
 
     def enter(self, state: Any, **changes: Any) -> None:
         """Another state."""
@@ -102,7 +111,16 @@ def main(arguments: Sequence[str], load: Callable[[str | None], Predictor] | Non
     log = open(job.folder / "worker.log", "a", encoding="utf-8")  # noqa: SIM115
     faulthandler.enable(log)
     progress = _Progress(job)
-    signal.signal(signal.SIGTERM, _stop)
+
+    def stop(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        if number == signal.SIGALRM or not progress.whole_window:
+            raise _Cancelled
+        progress.stopping = True
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+
+    for told in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(told, stop)
     try:
         progress.enter("waiting")
         if (job.folder / "cancel").exists():
@@ -118,7 +136,7 @@ def main(arguments: Sequence[str], load: Callable[[str | None], Predictor] | Non
         print(*traceback.format_tb(error.__traceback__), type(error).__name__, sep="", file=log, flush=True)
         progress.fail(f"an error of ddx itself ({type(error).__name__}); see {log.name}")
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _too_late_to_cancel()
         with suppress(OSError):
             (job.folder / "cancel").unlink(missing_ok=True)
         os.close(lock)  # not at the process's end, which takes a while: the job may be gone on with from here on
@@ -149,10 +167,15 @@ def _score(job: Job, progress: _Progress, load: Callable[[str | None], Predictor
             model = load(order.model)
             progress.enter("running")
             progress.status = replace(progress.status, done=0)  # score_table counts the kept ones again
-            score_table(table, job.output(), model, order.k, on_rows=progress.rows, resume=True, keep_journal=True)
+            summary = score_table(
+                table, job.output(), model, order.k, on_rows=progress.rows, resume=True, keep_journal=True,
+                stop=lambda: progress.stopping,
+            )  # fmt: skip
+            if not summary.finished:
+                raise _Cancelled
         progress.enter("writing", done=table.rows)
         _write_others(job, table, at)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # too late to cancel
+        _too_late_to_cancel()
         progress.enter("finished")
     finally:
         os.close(turn)
@@ -219,9 +242,10 @@ def _load(name: str | None) -> Predictor:
         raise DdxError(f"the model could not be loaded ({type(error).__name__})") from None
 
 
-def _stop(number: int, frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
-    raise _Cancelled
+def _too_late_to_cancel() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for told in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(told, signal.SIG_IGN)
 
 
 if __name__ == "__main__":
