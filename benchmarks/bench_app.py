@@ -54,6 +54,8 @@ def main() -> None:
                 clicks += moved(page)
         browser.close()
     for what, found in (("submit to differential", answers), ("evidence bars", evidence), ("a click", clicks)):
+        if not found:
+            continue
         p50, p95 = np.quantile(found, (0.5, 0.95))
         print(f"{what:<24} p50 {p50:.2f} s, p95 {p95:.2f} s, most {max(found):.2f} s (n={len(found)})")
 
@@ -71,6 +73,8 @@ def timed(page: Any, button: str, words: str) -> float:
 
 
 def weighed(page: Any) -> float:
+    page.wait_for_function("document.querySelector('[data-testid=stStatusWidget]') === null")
+    page.wait_for_timeout(500)  # the last parts of the page still change place
     page.get_by_text("Evidence for and against", exact=True).click()
     page.get_by_role("button", name="Show what speaks for and against").wait_for()
     began = time.perf_counter()
@@ -85,7 +89,7 @@ def moved(page: Any) -> list[float]:
     for button in ("Down", "Up"):
         first = page.locator(".st-key-line_0").inner_text()
         began = time.perf_counter()
-        page.locator(f".st-key-{button}_{0 if button == 'Down' else 1} button").click()
+        page.locator(f".st-key-{button}_{0 if button == 'Down' else 1} button").first.click()
         page.wait_for_function("old => document.querySelector('.st-key-line_0').innerText !== old", arg=first)
         found.append(time.perf_counter() - began)
     return found
