@@ -9,7 +9,7 @@ from app.parts import engine
 from app.parts.batch_progress import actions, show_error, stopped, watch
 from app.parts.batch_results import results
 from app.parts.batch_setup import setup
-from app.parts.batch_words import job_label, literal, state_word, when
+from app.parts.batch_words import job_label, literal, short_path, state_word, when
 from ddx.errors import InputError
 from ddx.provenance import shipped_folder
 from ddx.scoring.jobs import Job, all_jobs, create, find, jobs_folder
@@ -26,8 +26,8 @@ def page() -> None:
     st.html(
         '<p class="ddx-reading">Score a table of cases: every row gets a differential or the reason why not. Tables '
         "that you upload, and their results, are kept in "
-        f'<span class="ddx-path">{html.escape(str(jobs_folder()))}</span> on this machine, where only the account '
-        "that runs this app can read them, until you delete them here.</p>"
+        f'<span class="ddx-path">{html.escape(short_path(jobs_folder()))}</span> on this machine, where only the '
+        "account that runs this app can read them, until you delete them here.</p>"
     )
     show_error()
     jobs = all_jobs()

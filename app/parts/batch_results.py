@@ -53,6 +53,12 @@ def results(job: Job, order: JobOrder) -> None:
         _histogram(found.facts["confidence_of_first"]["counts"])
     _downloads(job, order, found.facts)
     st.subheader("Rows", anchor=False)
+    _rows_of(job, found)
+
+
+@st.fragment
+def _rows_of(job: Job, found: Results) -> None:
+    """The rows; only this part is drawn again when another page or filter is chosen."""
     lines = _page(found, *_select(job, found))
     row_detail(job, found, lines)
 

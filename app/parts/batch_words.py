@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from pathlib import Path
 
 from ddx.errors import InputError
 from ddx.scoring.jobs import Job, State, Status
@@ -33,6 +34,12 @@ def literal(text: str) -> str:
     "column \\\\*age\\\\*\\\\: 'a\\\\_b'"
     """
     return _MARKDOWN.sub(r"\\\1", text)
+
+
+def short_path(path: Path) -> str:
+    """A folder as people write it: "~" for the home folder."""
+    home = Path.home()
+    return str(Path("~") / path.relative_to(home)) if path.is_relative_to(home) else str(path)
 
 
 def when(moment: datetime) -> str:

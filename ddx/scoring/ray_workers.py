@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ def ray_models(load: Loader, address: str | None = None, workers: int | None = N
         worker = _share(ray.cluster_resources(), workers)
         yield RayModels(load, worker, _describe(load, worker))
     finally:
+        _threads_end()
         ray.shutdown()
 
 
@@ -102,9 +104,10 @@ class RayModels(Ahead):
             num_cpus=self.worker.cpus, num_gpus=self.worker.gpus,
             fn_constructor_args=(self.load, self.worker.engine, self.info),
         )  # fmt: skip
+        blocks = _blocks(answered)
         try:
-            for block in answered.iter_batches(batch_size=None, prefetch_batches=0):
-                for content in block["answers"]:
+            for block in blocks:
+                for content in block["answers"].to_pylist():
                     found = json.loads(content)
                     if REFUSED in found:
                         raise DdxError(f"a Ray worker stopped: {found[REFUSED]}")
@@ -113,10 +116,36 @@ class RayModels(Ahead):
             raise
         except Exception as error:  # whatever Ray raised; its message could quote a case
             raise _plain(error) from None
+        finally:
+            blocks.close()
 
     def _read(self, answer: list[Any]) -> Answer:
         body, failure = answer
         return failure if body is None else read_body(body, self.info)
+
+
+def _blocks(data: Any) -> Generator[Any]:
+    """The Arrow tables of a dataset in order; closing this ends what is still being worked on.
+
+    Not `iter_batches`: that reads in a thread of its own, which outlives a reader who stops early, and Ray ends the
+    whole process when a thread asks it for something after its shutdown.
+    """
+    import ray
+
+    bundles = data.iter_internal_ref_bundles()
+    try:
+        for bundle in bundles:
+            for entry in bundle.blocks:
+                yield ray.get(entry.ref)
+    finally:
+        bundles = None  # the execution ends with its iterator; a traceback would keep that
+
+
+def _threads_end() -> None:
+    """Wait for Ray Data's own threads: one that asks Ray after its shutdown ends the process (see `_blocks`)."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("StreamingExecutor"):
+            thread.join(_CONNECT)
 
 
 def asked_windows(table: Table, first: int, limit: int | None, salt: bytes) -> Iterator[dict[str, dict[str, Any]]]:

@@ -132,7 +132,7 @@ class Results:
         """The positions of the rows that fit, in this order; ties stay in the order of the file.
 
         kinds: statuses, all if empty. low, high: of the first diagnosis's confidence; at 0 and 1 rows without one
-        stay in. text: stands in the case or in a diagnosis, in capitals or not.
+        stay in. text: stands in the case (but for age and sex), in the status or in a diagnosis, in capitals or not.
         """
         chosen = np.ones(self.rows, dtype=bool)
         if kinds:
@@ -216,7 +216,8 @@ class Results:
         folded, said = text.casefold(), np.zeros(self.rows, dtype=bool)
         for coded in self._coded.values():
             said |= np.array([folded in value.casefold() for value in coded.values])[coded.codes]
-        names = list(dict.fromkeys(map(self._name, [*self._columns.values(), *self._text_columns])))
+        told = [header for name, header in self._columns.items() if name not in ("age", "sex")]
+        names = list(dict.fromkeys(map(self._name, [*told, *self._text_columns])))
         parts = []
         with self._open() as file:
             for batch in file.iter_batches(20_000, columns=names):

@@ -7,6 +7,7 @@ beside this file. `--every DIR` takes each page at two widths, light and dark, t
 from __future__ import annotations
 
 import argparse
+import csv
 import io
 import shutil
 import time
@@ -17,6 +18,8 @@ from typing import Literal
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+
+from ddx.data.demo import demo_cases
 
 FLAGS = [
     "--no-sandbox",
@@ -29,12 +32,16 @@ FLAGS = [
 ]
 Scheme = Literal["light", "dark"]
 WIDTHS = (1280, 400)
+TABLE, EXAMPLES = "examples.csv", 12  # of the batch page
 LIMIT = 250_000  # bytes a picture
 OURS: tuple[tuple[str, str, int, Scheme], ...] = (
     ("review.png", "review", 1280, "light"),
     ("review-dark.png", "review", 1280, "dark"),
     ("review-narrow.png", "review", 400, "light"),
     ("reliability.png", "reliability", 1280, "light"),
+    ("batch.png", "batch", 1280, "light"),
+    ("batch-dark.png", "batch", 1280, "dark"),
+    ("batch-narrow.png", "batch", 400, "light"),
 )
 
 
@@ -64,9 +71,32 @@ def show(page: Page, url: str, name: str, patience: float) -> None:
         page.locator(".ddx-list").wait_for()
     if name == "reliability":
         page.locator(".ddx-table").last.wait_for()
-        page.locator("[data-testid=stVegaLiteChart] svg, [data-testid=stVegaLiteChart] canvas").nth(
-            1
-        ).wait_for()
+        page.locator("[data-testid=stVegaLiteChart] svg, [data-testid=stVegaLiteChart] canvas").nth(1).wait_for()
+    if name == "batch":
+        score_examples(page)
+    settle(page)
+
+
+def score_examples(page: Page) -> None:
+    """A batch job of the first examples, and one of its rows; a job that is there already is looked at again."""
+    settle(page)
+    if not page.get_by_text(f"{TABLE} ·").count():
+        cells = [[c.case.case_id, c.case.age, c.case.sex, c.case.text] for c in demo_cases()[:EXAMPLES]]
+        table = io.StringIO()
+        csv.writer(table).writerows([["case_id", "age", "sex", "text"], *cells])
+        content = {"name": TABLE, "mimeType": "text/csv", "buffer": table.getvalue().encode()}
+        page.locator("input[type=file]").set_input_files(content)  # type: ignore[arg-type]
+        page.get_by_role("button", name=f"Score {EXAMPLES} rows").click()
+    page.get_by_text(f"All {EXAMPLES} rows.").wait_for()
+    page.get_by_label("Look at a row").scroll_into_view_if_needed()  # scrolling would close the list again
+    settle(page)
+    page.get_by_label("Look at a row").click()
+    page.get_by_role("option").first.click()
+    page.get_by_role("button", name="Open in review").wait_for()
+
+
+def settle(page: Page) -> None:
+    """Wait until the app has drawn everything."""
     page.wait_for_function("document.querySelector('[data-testid=stStatusWidget]') === null")
     time.sleep(1.5)
 
@@ -96,7 +126,7 @@ def main() -> None:
         folder = args.every
         folder.mkdir(parents=True, exist_ok=True)
         schemes: tuple[Scheme, ...] = ("light", "dark")
-        pages = ("start", "review", "reliability", "about")
+        pages = ("start", "review", "batch", "reliability", "about")
         shots = tuple((f"{p}-{w}-{s}.png", p, w, s) for p in pages for w in WIDTHS for s in schemes)
     for file, name, width, scheme in shots:
         with browser_page(width, scheme) as page:

@@ -71,13 +71,24 @@ def chromium() -> str | None:
     return shutil.which("chromium")
 
 
+def settled(page: Any, still: int = 500) -> None:
+    """Wait until the app has run and has not begun to run again for `still` ms."""
+    ran = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
+    page.wait_for_timeout(100)  # what was just clicked has been sent
+    while True:
+        page.wait_for_function(ran)
+        page.wait_for_timeout(still)
+        if page.evaluate(ran):
+            return
+
+
 def faults(page: Any) -> list[str]:
-    """What axe finds on a page that is serious or critical: rule and element."""
+    """What axe finds on a page that is serious or critical: rule, element and why."""
     from axe_playwright_python.sync_playwright import Axe
 
     found = Axe().run(page).response["violations"]
     return [
-        f"{fault['id']}: {node['html'][:300]}"
+        f"{fault['id']}: {node['html'][:300]} {[why['message'] for why in node['any']]}"
         for fault in found
         if fault["impact"] in ("serious", "critical")
         for node in fault["nodes"]

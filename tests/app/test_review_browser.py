@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import Served, chromium, faults, served
+from served import Served, chromium, faults, served, settled
 
 from ddx.engines.base_models import SMOLLM2, cache_dir
 from ddx.provenance import shipped_folder
@@ -91,6 +91,7 @@ def test_a_case_from_the_own_list_to_the_next_case(browser: Any, app: Served) ->
         assert review.own == ("Pulmonary embolism", "Pleurisy") and review.reason == "calf swelling"
         assert kept.verify().intact
     page.get_by_role("radio", name="Example case").click()
+    settled(page)
     case = page.locator(".ddx-case").inner_text()
     page.keyboard.press("Alt+n")
     page.wait_for_function("old => document.querySelector('.ddx-case')?.innerText !== old", arg=case)
@@ -127,7 +128,7 @@ def test_it_is_readable_in_every_look(browser: Any, app: Served, tmp_path: Path,
     page.get_by_role("button", name="Review this case").click()
     page.get_by_role("button", name="Show the model's list").click()
     page.get_by_role("table", name="Differential, likeliest first").wait_for()
-    page.wait_for_timeout(1000)
+    settled(page, 1000)
     assert faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "nothing is cut off"
     page.screenshot(path=str(tmp_path / "page.png"))

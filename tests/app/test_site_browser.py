@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from served import Served, chromium, served
+import served
+from served import Served, chromium, settled
 from site_reviews import fill
 
 from app.parts.evaluation import evaluation_file
@@ -31,7 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     (folder / "runs" / "second.json").write_text(json.dumps(result))
     cases = evaluation_file().with_suffix(".cases.parquet").read_bytes()
     (folder / "runs" / "second.cases.parquet").write_bytes(cases)
-    with served(folder / "reviews.sqlite", DDX_RUNS=str(folder / "runs")) as app:
+    with served.served(folder / "reviews.sqlite", DDX_RUNS=str(folder / "runs")) as app:
         yield app
 
 
@@ -48,24 +49,11 @@ def page(request: pytest.FixtureRequest) -> Iterator[Page]:
         browser.close()
 
 
-def settled(page: Page) -> None:
-    page.wait_for_function("document.querySelector('[data-testid=stStatusWidget]') === null")
-    page.wait_for_timeout(1500)  # charts are drawn after the page is
-
-
 def faults(page: Page) -> list[str]:
-    """What axe finds that is serious or critical."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    page.mouse.move(1, 1)  # what the pointer is on has other colours
-    settled(page)
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{one['id']}: {node['html'][:200]} {[why['message'] for why in node['any']]}"
-        for one in found
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]
+    """What axe finds on the page as it stands, with the pointer away: what that is on has other colours."""
+    page.mouse.move(1, 1)
+    settled(page, 1500)  # charts are drawn after the page is
+    return served.faults(page)
 
 
 def fits(page: Page) -> bool:

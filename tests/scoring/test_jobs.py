@@ -337,7 +337,8 @@ def test_the_real_model_cancelled_and_gone_on_with(tmp_path: Path) -> None:
     assert wait(job).state == "cancelled"
     job.start()
     status = wait(job, seconds=400)
-    assert (status.state, status.kept, status.done) == ("finished", WINDOW, WINDOW + 30)
+    # The cancel finds the second window in work, or done but for its writing.
+    assert (status.state, status.done) == ("finished", WINDOW + 30) and status.kept in (WINDOW, WINDOW + 30)
     whole = a_job("\n".join(lines).encode())
     whole.start()
     assert wait(whole, seconds=400).state == "finished"

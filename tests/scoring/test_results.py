@@ -130,7 +130,8 @@ def test_a_row_gives_the_case_that_was_scored(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["cases.jsonl", "cases.parquet"])
 def test_other_inputs_give_their_cases_too(tmp_path: Path, name: str) -> None:
     rows = [
-        {"case_id": i, "age": 20.5 + i, "sex": "F", "text": "pain", "findings": ["E_91", "-E_66"]} for i in range(3)
+        {"case_id": 700 + i, "age": 20.5 + i, "sex": "F", "text": "pain", "findings": ["E_91", "-E_66"]}
+        for i in range(3)
     ]
     if name.endswith("jsonl"):
         content: bytes = "\n".join(map(json.dumps, rows)).encode()
@@ -142,7 +143,7 @@ def test_other_inputs_give_their_cases_too(tmp_path: Path, name: str) -> None:
         content = (tmp_path / "made.parquet").read_bytes()
     table, found = scored(tmp_path, content, name)
     assert [found.case(at) for at in range(3)] == [read_case(table, record) for record in table.records()]
-    assert found.select(text="21.5").tolist() == [1]
+    assert found.select(text="701").tolist() == [1]
 
 
 def test_results_that_cannot_be_read(tmp_path: Path) -> None:
