@@ -65,8 +65,8 @@ class Model:
         if self.calibrator.signals and not engine.gives_probabilities:
             self.info["signals"] = "missing"
             _LOG.warning("%s: no token probabilities; confidences are calibrated without them", engine.name)
-        lines = isinstance(self.format, LinesFormat)
-        self._draft = engine.line_draft([c.short for c in self.vocabulary]) if lines else None
+        names = [c.short for c in self.vocabulary]
+        self._draft = engine.line_draft(names, self.format.k) if isinstance(self.format, LinesFormat) else None
 
     def prompt_text(self, case: Case, seed: int | None = None) -> str:
         """The text of a case as the model sees it, without the instructions."""

@@ -38,8 +38,8 @@ class Engine(Protocol):
     def counts(self) -> Mapping[str, int]:
         """What happened on the way, since the engine was made: requests and retries by kind; empty in process."""
 
-    def line_draft(self, names: Sequence[str]) -> Draft | None:
-        """A drafter for lines that begin with these names; None where the engine takes no drafts."""
+    def line_draft(self, names: Sequence[str], lines: int) -> Draft | None:
+        """A drafter for so many lines that begin with these names; None where the engine takes no drafts."""
 
     def generate(
         self,

@@ -20,6 +20,7 @@ from ddx.engines.chat import ChatTokens, Choice
 from ddx.engines.drafting import Draft, line_drafter
 from ddx.engines.engine import Messages
 from ddx.engines.memory import keep_freed_memory
+from ddx.engines.packed import pack_linears
 from ddx.errors import InputError
 from ddx.generation import ALTERNATIVES, Generation
 
@@ -49,14 +50,15 @@ class TransformersEngine(ChatTokens):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         if self.device == "cpu":
             keep_freed_memory()
+            pack_linears(model)
         self.model = model.to(self.device).eval()
         self._read_tokens = READ_TOKENS if self.device == "cpu" else READ_TOKENS_ELSEWHERE
         self._fixed: tuple[tuple[int, ...], Cache] | None = None
         self.decoding = {"engine": self.name, "dtype": "float32", "device": self.device, "method": "greedy"}
 
-    def line_draft(self, names: Sequence[str]) -> Draft | None:
+    def line_draft(self, names: Sequence[str], lines: int) -> Draft | None:
         """See `ddx.engines.drafting.line_drafter`."""
-        return line_drafter(self.encode, names)
+        return line_drafter(self.encode, names, lines, self.end)
 
     def generate(
         self,

@@ -104,7 +104,7 @@ class ServerEngine:
         self.model, self.gives_probabilities = _finished(self._start(named))
         self.decoding: Mapping[str, Any] = {"engine": self.name, "served_model": self.model, "method": "greedy"}
 
-    def line_draft(self, names: Sequence[str]) -> Draft | None:
+    def line_draft(self, names: Sequence[str], lines: int) -> Draft | None:
         """None: the server decodes by itself."""
         return None
 

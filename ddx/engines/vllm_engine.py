@@ -72,7 +72,7 @@ class VllmEngine(ChatTokens):
             "method": "greedy",
         }  # fmt: skip
 
-    def line_draft(self, names: Sequence[str]) -> Draft | None:
+    def line_draft(self, names: Sequence[str], lines: int) -> Draft | None:
         """None: vLLM decodes by itself."""
         return None
 

@@ -248,7 +248,11 @@ def test_fitting_leaves_the_process_as_it_was() -> None:
 def model_with(calibrator: Calibrator | None, semantics: str = "pathology") -> Model:
     """A model that reads answers; its engine is never asked."""
     engine = SimpleNamespace(
-        name="none", decoding={}, gives_probabilities=False, encode=lambda text: [], line_draft=lambda names: None
+        name="none",
+        decoding={},
+        gives_probabilities=False,
+        encode=lambda text: [],
+        line_draft=lambda names, lines: None,
     )
     return Model(engine, K, calibrator, {"id": "test"}, semantics=semantics)  # type: ignore[arg-type]
 

@@ -39,7 +39,7 @@ class Silent:
 
     name, decoding, gives_probabilities = "silent", {}, True
 
-    def line_draft(self, names: list[str]) -> None:
+    def line_draft(self, names: list[str], lines: int) -> None:
         return None
 
 
