@@ -89,8 +89,8 @@ def answered(opened: state.Open, chosen: Settings) -> bool:
     place = st.empty()
 
     def on_place(ahead: int) -> None:
-        text = "Generating the differential …"
-        place.caption(text if ahead == 0 else f"{ahead} case{'s' * (ahead != 1)} in line before this one …")
+        waiting = f"{ahead} case{'s' * (ahead != 1)} in line before this one …"
+        place.caption(waiting if ahead else "Generating the differential …")
 
     try:
         assert opened.answer is not None

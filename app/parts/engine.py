@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -60,6 +61,8 @@ class Engine:
         try:
             self._model = ddx.load_model(os.environ.get("DDX_MODEL") or None)
             self._worker = Worker(self._model, batch=PART)
+            gc.collect()
+            gc.freeze()  # streamlit collects garbage after every run; all of torch would be looked through each time
         except DdxError as error:
             self._failure = error
         except Exception as error:  # a corrupt file or a lack of memory; the page must say so and not hang
@@ -82,10 +85,16 @@ class Engine:
         return self.loaded()[1].submit([case])[0]
 
     def result(self, answer: Answer, on_place: Callable[[int], None] = lambda ahead: None) -> Differential:
-        """Wait for an answer; `on_place` hears how many cases are before it. Raises DdxError when the model failed."""
+        """Wait for an answer. `on_place` hears how many cases are before it, at first and when that has changed.
+
+        Raises DdxError when the model failed.
+        """
         _, worker = self.loaded()
+        heard = None
         while not answer.done():
-            on_place(worker.ahead(answer))
+            if (ahead := worker.ahead(answer)) != heard:
+                on_place(ahead)
+                heard = ahead
             wait([answer], _LOOK)
         return answer.result()
 
