@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ddx.model import Model
 
 TRAIN = "ddx train training/configs/smollm2-135m-sft.yaml"
-PART = 8  # cases of a longer job that go into the line together: others come between
+PART = 24  # cases of a longer job that go into the line together: others come between
 _LOOK = 0.1  # seconds between two looks at the line
 
 Answer = Future[Differential]

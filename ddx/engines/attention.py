@@ -70,11 +70,13 @@ class BufferedLayer(DynamicLayer):
         self.keys, self.values = keys[..., :used, :], values[..., :used, :]
 
 
-def buffered_cache(layers: int, start: Cache | None = None, rows: int = 1) -> Cache:
-    """A cache for a model of so many layers: empty, or `rows` copies of a one-row cache `start`."""
+def buffered_cache(layers: int, start: Cache | None = None, rows: int = 1, slots: int | None = None) -> Cache:
+    """A cache for a model of so many layers: empty, or `rows` copies of a one-row cache `start`, or of its first
+    `slots` positions."""
     cache = Cache(layers=[BufferedLayer() for _ in range(layers)])
     for layer, before in zip(cache.layers, start.layers if start else (), strict=False):
-        layer.update(before.keys.expand(rows, -1, -1, -1), before.values.expand(rows, -1, -1, -1))
+        begun = (states[..., :slots, :].expand(rows, -1, -1, -1) for states in (before.keys, before.values))
+        layer.update(*begun)
     return cache
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from transformers import AutoModelForCausalLM
@@ -26,7 +27,16 @@ from ddx.generation import ALTERNATIVES, Generation
 
 READ_TOKENS, READ_TOKENS_ELSEWHERE = 1024, 32768  # of prompts read together: on a CPU, on a GPU
 CROWDED = 0.75  # share of rows still being written at which the others are thrown out of the cache
+WORTH = 64  # tokens to be spared, for which what prompts begin with is computed apart
+PADDED = 32  # padding of a row that costs less than another pass
 DRAFTED_ROWS = 4  # above, a step is bound by arithmetic, and checking drafts costs more than it saves
+
+
+class _Begun(NamedTuple):
+    """Tokens that prompts begin with, and a cache of one row with their keys and values."""
+
+    tokens: tuple[int, ...]
+    cache: Cache
 
 
 class TransformersEngine(ChatTokens):
@@ -53,7 +63,8 @@ class TransformersEngine(ChatTokens):
             pack_linears(model)
         self.model = model.to(self.device).eval()
         self._read_tokens = READ_TOKENS if self.device == "cpu" else READ_TOKENS_ELSEWHERE
-        self._fixed: tuple[tuple[int, ...], Cache] | None = None
+        self._fixed: _Begun | None = None
+        self._trunk: _Begun | None = None
         self.decoding = {"engine": self.name, "dtype": "float32", "device": self.device, "method": "greedy"}
 
     def line_draft(self, names: Sequence[str], lines: int) -> Draft | None:
@@ -70,13 +81,13 @@ class TransformersEngine(ChatTokens):
     ) -> list[Generation]:
         """Greedy completions, in the order of `chats`; batches hold prompts of similar length."""
         prompts = [self.prompt_ids(chat) for chat in chats]
-        prefix = self._prefix(chats, prompts)
-        order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+        begun = self._begun(chats, prompts)
+        order = sorted(range(len(prompts)), key=lambda i: -_rest(prompts[i], begun))
         out: list[Generation | None] = [None] * len(prompts)
         for start in range(0, len(order), batch_size):
             part = order[start : start + batch_size]
             began = time.perf_counter()
-            rows = self._batch([prompts[i] for i in part], prefix, max_new_tokens, draft)
+            rows = self._batch([prompts[i] for i in part], begun, max_new_tokens, draft)
             each = (time.perf_counter() - began) / len(part)
             for i, choices in zip(part, rows, strict=True):
                 out[i] = self._generation(choices, len(prompts[i]), each)
@@ -89,22 +100,41 @@ class TransformersEngine(ChatTokens):
         fixed = tuple(t for part in self._parts(chats[0])[:-2] for t in part) if chats else ()
         if not fixed or any(tuple(prompt[: len(fixed)]) != fixed for prompt in prompts):
             return None
-        if self._fixed is None or self._fixed[0] != fixed:
-            cache = buffered_cache(self.model.config.num_hidden_layers)
-            ids = torch.tensor([fixed])
-            with torch.inference_mode():
-                self._forward(ids, torch.ones_like(ids), torch.arange(len(fixed))[None], cache, keep=1)
-            self._fixed = fixed, cache
-        return self._fixed[1]
+        if self._fixed is None or self._fixed.tokens != fixed:
+            self._fixed = self._computed(fixed, None)
+        return self._fixed.cache
+
+    def _begun(self, chats: Sequence[Messages], prompts: list[list[int]]) -> _Begun | None:
+        """What many prompts begin with: the fixed part, or the whole first prompt of this call or of one before.
+
+        The variants of a case say what it says up to the place of their change; it is read once for all of them.
+        """
+        if self._prefix(chats, prompts) is None or self._fixed is None:
+            return None
+        fixed, first = self._fixed, tuple(prompts[0])
+        spared = sum(_shared(first, prompt) - len(fixed.tokens) for prompt in prompts[1:])
+        kept = sum(_shared(self._trunk.tokens, prompt) - len(fixed.tokens) for prompt in prompts) if self._trunk else 0
+        if self._trunk is not None and kept >= max(spared, WORTH):
+            return self._trunk
+        self._trunk = self._computed(first, fixed) if spared >= WORTH else None
+        return self._trunk or fixed
+
+    @torch.inference_mode()
+    def _computed(self, tokens: tuple[int, ...], start: _Begun | None) -> _Begun:
+        """Keys and values of some tokens, which begin with those of `start`."""
+        cache = buffered_cache(self.model.config.num_hidden_layers, start.cache if start else None)
+        ids, before = torch.tensor([tokens]), len(start.tokens) if start else 0
+        self._forward(ids[:, before:], torch.ones_like(ids), torch.arange(before, len(tokens))[None], cache, keep=1)
+        return _Begun(tokens, cache)
 
     @torch.inference_mode()
     def _batch(
-        self, prompts: list[list[int]], prefix: Cache | None, limit: int, draft: Draft | None
+        self, prompts: list[list[int]], begun: _Begun | None, limit: int, draft: Draft | None
     ) -> list[list[Choice]]:
-        """Greedy choices after each prompt. `prefix` holds the beginning of all of them, computed before."""
+        """Greedy choices after each prompt. `begun` holds beginnings that were computed before."""
         if len(prompts) > DRAFTED_ROWS:
             draft = None
-        cache, mask, chosen = self._read(prompts, prefix)
+        cache, mask, chosen = self._read(prompts, begun)
         held = list(range(len(prompts)))  # the prompt that each row of the cache belongs to
         while True:
             alive = [at for at, row in enumerate(held) if self._goes_on(chosen[row], limit)]
@@ -119,22 +149,23 @@ class TransformersEngine(ChatTokens):
     def _goes_on(self, choices: list[Choice], limit: int) -> bool:
         return choices[-1].ids[0] != self.end and len(choices) < limit
 
-    def _read(self, prompts: list[list[int]], prefix: Cache | None) -> tuple[Cache, torch.Tensor, list[list[Choice]]]:
+    def _read(self, prompts: list[list[int]], start: _Begun | None) -> tuple[Cache, torch.Tensor, list[list[Choice]]]:
         """A cache with a row for each prompt, its mask [rows, slots], and the first choice of each.
 
         Prompts are read some at a time: those of a length pad each other little, and what a layer makes of them still
-        fits in the processor's own cache. Slots: padding, prefix, padding, the rest of the prompt.
+        fits in the processor's own cache. Slots: padding, what was computed before, padding, the rest of the prompt.
         """
-        begun, layers = prefix.get_seq_length() if prefix else 0, self.model.config.num_hidden_layers
+        layers = self.model.config.num_hidden_layers
         caches, masks, chosen = [], [], []
-        for part in _parts_of(prompts, self._read_tokens, begun):
+        for part in _parts_of(prompts, self._read_tokens, start):
+            begun = min(_shared(start.tokens, prompt) for prompt in part) if start else 0
             size, width = len(part), max(map(len, part)) - begun
             ids = torch.zeros(size, width, dtype=torch.long)
             fresh = torch.zeros(size, width, dtype=torch.long)
             for row, prompt in enumerate(part):
                 ids[row, width - len(prompt) + begun :] = torch.tensor(prompt[begun:])
                 fresh[row, width - len(prompt) + begun :] = 1
-            caches.append(buffered_cache(layers, prefix, size))
+            caches.append(buffered_cache(layers, start.cache if start else None, size, begun))
             positions = (begun + fresh.cumsum(1) - 1).clamp(min=0)
             masks.append(torch.cat([torch.ones(size, begun, dtype=torch.long), fresh], 1))
             chosen += self._forward(ids, masks[-1], positions, caches[-1], keep=1)
@@ -196,13 +227,31 @@ class TransformersEngine(ChatTokens):
         ]
 
 
-def _parts_of(prompts: list[list[int]], tokens: int, begun: int) -> list[list[list[int]]]:
-    """Prompts in their order, as many together as make about so many tokens, the first `begun` of each not counted."""
+def _shared(tokens: Sequence[int], prompt: Sequence[int]) -> int:
+    """How many tokens a prompt has in common with the beginning of others, its own last one not counted.
+
+    >>> _shared((5, 6, 7), (5, 6, 8, 9)), _shared((5, 6, 7), (5, 6, 7)), _shared((), (5,))
+    (2, 2, 0)
+    """
+    most = min(len(tokens), len(prompt) - 1)
+    return next((at for at in range(most) if tokens[at] != prompt[at]), most)
+
+
+def _rest(prompt: Sequence[int], begun: _Begun | None) -> int:
+    """Tokens that are still to be read."""
+    return len(prompt) - (_shared(begun.tokens, prompt) if begun else 0)
+
+
+def _parts_of(prompts: list[list[int]], tokens: int, begun: _Begun | None) -> list[list[list[int]]]:
+    """Prompts in their order, as many together as make about so many tokens to read and pad each other little."""
     parts: list[list[list[int]]] = []
+    longest = 0
     for prompt in prompts:
-        longest = max(len(prompt), *map(len, parts[-1])) if parts else 0
-        if parts and (longest - begun) * (len(parts[-1]) + 1) <= tokens:
+        rest = _rest(prompt, begun)
+        if parts and longest - rest <= PADDED and max(longest, rest) * (len(parts[-1]) + 1) <= tokens:
             parts[-1].append(prompt)
+            longest = max(longest, rest)
         else:
             parts.append([prompt])
+            longest = rest
     return parts

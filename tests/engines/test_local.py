@@ -7,10 +7,11 @@ import math
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers.cache_utils import Cache
 
 from ddx.engines.attention import GROUPED, buffered_cache, joined_cache
 from ddx.engines.base_models import SMOLLM2, cache_dir, resolve
-from ddx.engines.local import TransformersEngine, _parts_of
+from ddx.engines.local import TransformersEngine, _Begun, _parts_of
 from ddx.prompt import messages
 
 needs_base = pytest.mark.skipif(not (cache_dir() / SMOLLM2).exists(), reason=f"run `ddx models get {SMOLLM2}` first")
@@ -72,9 +73,11 @@ def test_rows_read_apart_and_thrown_out_are_the_same_rows() -> None:
 
 def test_prompts_are_read_together_up_to_so_many_tokens() -> None:
     prompts = [[0] * n for n in (50, 50, 40, 9, 9, 120)]
-    parts = _parts_of(prompts, 100, 5)
-    assert [[len(p) for p in part] for part in parts] == [[50, 50], [40, 9], [9], [120]]
-    assert _parts_of([], 100, 0) == []
+    assert [[len(p) for p in part] for part in _parts_of(prompts, 100, None)] == [[50, 50], [40, 9], [9], [120]]
+    begun = _Begun((0,) * 5, Cache(layers=[]))
+    assert [[len(p) for p in part] for part in _parts_of(prompts, 90, begun)] == [[50, 50], [40, 9], [9], [120]]
+    assert [[len(p) for p in part] for part in _parts_of([[0] * 60, [0] * 20], 500, None)] == [[60], [20]]
+    assert _parts_of([], 100, None) == []
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +116,29 @@ def test_batches_prefixes_and_drafts_do_not_change_an_answer(
         found = engine.generate([*chats, *others], limit)
         assert [list(g.token_ids) for g in found[:3]] == [ids[:limit] for ids in plain]
         assert [g.truncated for g in found[:3]] == [ids[:limit][-1] != engine.end for ids in plain]
+
+
+@needs_base
+@pytest.mark.slow
+@pytest.mark.model
+def test_variants_of_a_case_share_what_they_begin_with_and_answer_the_same(engine: TransformersEngine) -> None:
+    parts = [
+        "58-year-old man.",
+        "Chest pain on exertion.",
+        "Sweating and nausea.",
+        "Pain in the left arm.",
+        "No fever.",
+    ]
+    texts = [" ".join(part for part in parts if part != left_out) for left_out in ("", *parts)] + ["Sneezing."]
+    chats = [messages(text, "Name three diagnoses, one per line.") for text in texts * 2]
+    plain = [greedy(engine, engine.prompt_ids(chat), 12) for chat in chats[: len(texts)]]
+    assert [list(g.token_ids) for g in engine.generate(chats, 12)] == plain * 2
+    assert engine._trunk is not None and list(engine._trunk.tokens) == engine.prompt_ids(chats[0])
+    again = engine.generate(chats[1:], 12)  # the keys of the call before serve again
+    assert [list(g.token_ids) for g in again] == [*plain[1:], *plain]
+    assert engine._trunk is not None and list(engine._trunk.tokens) == engine.prompt_ids(chats[0])
+    engine.generate([messages("Itchy eyes.", "Name three diagnoses, one per line.")], 2)
+    assert engine._trunk is None, "no case is kept that is not asked about again"
 
 
 @needs_base
