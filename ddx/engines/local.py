@@ -29,7 +29,9 @@ READ_TOKENS, READ_TOKENS_ELSEWHERE = 1024, 32768  # of prompts read together: on
 CROWDED = 0.75  # share of rows still being written at which the others are thrown out of the cache
 WORTH = 64  # tokens to be spared, for which what prompts begin with is computed apart
 PADDED = 32  # padding of a row that costs less than another pass
-DRAFTED_ROWS = 4  # above, a step is bound by arithmetic, and checking drafts costs more than it saves
+DRAFTED = (
+    48  # tokens of a step with drafts, but one draft a row in any case: beyond, arithmetic costs more than it saves
+)
 
 
 class _Begun(NamedTuple):
@@ -132,8 +134,6 @@ class TransformersEngine(ChatTokens):
         self, prompts: list[list[int]], begun: _Begun | None, limit: int, draft: Draft | None
     ) -> list[list[Choice]]:
         """Greedy choices after each prompt. `begun` holds beginnings that were computed before."""
-        if len(prompts) > DRAFTED_ROWS:
-            draft = None
         cache, mask, chosen = self._read(prompts, begun)
         held = list(range(len(prompts)))  # the prompt that each row of the cache belongs to
         while True:
@@ -181,9 +181,10 @@ class TransformersEngine(ChatTokens):
         going = [self._goes_on(chosen[row], limit) for row in held]
         drafts: list[list[int]] = [[] for _ in held]
         if draft:
+            most = max(0, DRAFTED // len(held) - 1)
             for at, row in enumerate(held):
                 if going[at]:
-                    drafts[at] = draft([c.ids[0] for c in chosen[row]])[: limit - len(chosen[row]) - 1]
+                    drafts[at] = draft([c.ids[0] for c in chosen[row]])[: min(most, limit - len(chosen[row]) - 1)]
         size, wide = len(held), 1 + max(map(len, drafts))
         ids = torch.zeros(size, wide, dtype=torch.long)
         fresh = torch.zeros(size, wide, dtype=torch.long)
