@@ -1,6 +1,7 @@
 """About: what it is for, what it can't do, what it was made of, and what is kept where."""
 
 import html
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from app.parts.evaluation import evaluation_file, load_evaluation
 from ddx.data.demo import demo_cases
 from ddx.errors import DdxError, InputError
 from ddx.evaluation.promise_tables import promise_lines
+from ddx.evaluation.words import count
 from ddx.provenance import file_hash, read_model_card, versions
 from ddx.scoring.jobs import jobs_folder
+from ddx.store import Store
 from ddx.vocabulary import load_vocabulary
 
 INTENDED = """
@@ -134,9 +137,7 @@ def _places() -> list[tuple[str, Any]]:
     try:
         store = records.store()
         phi = "on: hashes in the place of what is written about a case" if store.phi else "off"
-        days = store.retention_days()
-        rows = [("Reviews and their log", store.name), ("PHI mode", phi)]
-        rows.append(("Kept for", "ever" if days is None else f"{days} days"))
+        rows = [("Reviews and their log", store.name), ("PHI mode", phi), *_retention(store)]
     except DdxError as error:
         rows = [("Reviews and their log", str(error))]
     try:
@@ -153,6 +154,26 @@ def _places() -> list[tuple[str, Any]]:
         ("Model", str(engine.model_folder())),
     ]
     return rows
+
+
+def _retention(store: Store) -> list[tuple[str, Any]]:
+    """How many reviews there are, how old they are, how long they are kept, and what changes that."""
+    n, oldest = store.extent()
+    held = "none yet" if oldest is None else f"{n:,}; the oldest was last changed on {oldest[:10]}, {_ago(oldest)}"
+    days = store.retention_days()
+    kept = "ever: nothing is erased by itself"
+    if days is not None:
+        kept = f"{count(days, 'day')} after the last change; erased when “ddx audit retention STORE” runs"
+    return [
+        ("Reviews", held),
+        ("Kept for", kept),
+        ("To change that", "ddx audit retention STORE --set DAYS, or --set ever"),
+    ]
+
+
+def _ago(at: str) -> str:
+    days = (datetime.now(UTC) - datetime.fromisoformat(at)).days
+    return f"{count(days, 'day')} ago" if days > 0 else "less than a day ago"
 
 
 def _on_other_conditions() -> str:

@@ -93,7 +93,7 @@ def _mapped(job: Job, order: Order, table: Table) -> Order:
             if i % 3 == 0:  # a row of its own for each three: they stay in order where columns are stacked
                 places = st.columns(3)
             # a column that is called by the name itself is read in any case: there is no "none" then
-            options = headers if name in own else [None, *headers]
+            options: list[str | None] = [*headers] if name in own else [None, *headers]
             wanted = order.mapping.columns.get(name) or own.get(name)
             header = places[i % 3].selectbox(
                 _LABELS[name], options, options.index(wanted) if wanted in options else 0,

@@ -1,19 +1,22 @@
-"""The site's own calibrator: where its versions lie, which one is in use, and its application to an answer."""
+"""The site's own calibrator: where its versions lie, which one is in use, its application to an answer; and changes of
+it, each with an entry in the store's log."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from app.parts import records
 from ddx.calibration.site import SiteCalibrator, identity
 from ddx.calibration.site import apply as applied
-from ddx.calibration.site_folder import SiteFolder
+from ddx.calibration.site_folder import SiteFolder, Switch
 from ddx.differential import Differential
 from ddx.errors import InputError
+from ddx.store import CalibratorAction
 
-__all__ = ["active", "apply", "folder", "notice", "now"]
+__all__ = ["activate", "active", "add", "apply", "folder", "notice", "now", "roll_back", "switch_off"]
 
 
 def folder() -> SiteFolder:
@@ -32,6 +35,67 @@ def folder() -> SiteFolder:
 def active() -> SiteCalibrator | None:
     """The version in use; None when there is none. Raises InputError when its file can't be read or was changed."""
     return folder().active()
+
+
+def add(site: SiteCalibrator, who: str) -> SiteCalibrator:
+    """Keep a new version, not yet in use; returns it with its number. Raises DdxError when it can't be kept or logged,
+    as the switches below do: then nothing has changed."""
+    made: list[SiteCalibrator] = []
+
+    def act(place: SiteFolder) -> dict[str, str | None]:
+        made.append(place.add(site))
+        return _row("made", made[0].number, made[0].sha256)
+
+    _logged(who, "calibrator made", act, made)
+    return made[0]
+
+
+def activate(number: int, who: str) -> None:
+    """Use a version from now on."""
+    _switch(who, "calibrator put into use", lambda place: place.activate(number, who, now()))
+
+
+def switch_off(who: str) -> None:
+    """Use none from now on."""
+    _switch(who, "calibrator switched off", lambda place: place.switch_off(who, now()))
+
+
+def roll_back(who: str) -> None:
+    """Go back to what was in use before."""
+    _switch(who, "calibrator rolled back", lambda place: place.roll_back(who, now()))
+
+
+def _switch(who: str, action: CalibratorAction, do: Callable[[SiteFolder], object]) -> None:
+    done: list[Switch] = []
+
+    def act(place: SiteFolder) -> dict[str, str | None]:
+        old = place.history()[-1:]
+        do(place)
+        done.append(place.history()[-1])
+        before = _row("before", old[0].number, old[0].sha256) if old else _row("before", None, None)
+        return _row("now", done[0].number, done[0].sha256) | before
+
+    _logged(who, action, act, done)
+
+
+def _logged(
+    who: str,
+    action: CalibratorAction,
+    act: Callable[[SiteFolder], dict[str, str | None]],
+    done: list[SiteCalibrator] | list[Switch],
+) -> None:
+    """Change the folder and log it. What was `done` is taken back when the entry could not be written after it."""
+    place = folder()
+    try:
+        records.store().note(who, action, lambda: act(place))
+    except BaseException:
+        if done:
+            place.take_back(done[0])
+        raise
+
+
+def _row(what: str, number: int | None, sha256: str | None) -> dict[str, str | None]:
+    return {f"site_calibrator/{what}/{'none' if number is None else number}": sha256}
 
 
 def apply(differential: Differential) -> Differential:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.parts.settings import signed_in
 from app.parts.state import Open
 from ddx.store import Store, StoreError
 
@@ -26,10 +27,13 @@ def store() -> Store:
 
 
 def save(opened: Open) -> bool:
-    """Write a review as it is now, in one transaction; whether that was possible. If not, the review says why."""
+    """Write a review as it is now, in one transaction; whether that was possible. If not, the review says why.
+
+    The log names whoever is signed in, who need not be the one that began the review.
+    """
     try:
         seconds = opened.seconds or None
-        opened.version = store().save(opened.review, opened.version, seconds=seconds).version
+        opened.version = store().save(opened.review, opened.version, signed_in() or None, seconds).version
     except StoreError as error:  # another window was faster, the disk is full, the database is gone
         opened.problem = f"Not saved: {error}"
         return False

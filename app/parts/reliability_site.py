@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -34,6 +34,11 @@ class Site:
     def __init__(self, seen: Sequence[Seen], model: Identity, problem: str = "", stamp: str = "") -> None:
         self.seen, self.model, self.problem, self.stamp = seen, model, problem, stamp
         self.cases, self.left_out = to_cases(seen, model)
+
+    @property
+    def enough(self) -> bool:
+        """Whether a calibrator can be fitted on the cases."""
+        return len(newest(self.cases)) >= LEAST
 
     def of_group(self, group: str) -> list[SiteCase]:
         """The cases of a group of patients, one review each."""
@@ -104,13 +109,15 @@ def _fit(site: Site) -> None:
     st.html(f'<p class="ddx-reading">{html.escape(words)}</p>')
     if n < LEAST:
         st.caption(f"A calibrator is fitted from {LEAST} cases on; {LEAST - n} more are needed.")
+    if site.enough:
+        _ask_who()
     if st.button(
         f"Recalibrate from {count(n, 'case')}", disabled=n < LEAST, icon=":material/tune:", key="recalibrate",
         help="Makes a new version and compares it. It is not in use until you say so.",
     ):  # fmt: skip
         try:
             made = fit_site(site.cases, dict(site.model), calibrators.now(), _who(), site.left_out)
-            made = calibrators.folder().add(made)
+            made = calibrators.add(made, _who())
         except DdxError as error:
             st.error(str(error), icon=":material/error:")
             return
@@ -144,21 +151,21 @@ def _show(site: Site, versions: Sequence[SiteCalibrator], active: SiteCalibrator
         in_use = active is not None and active.number == chosen.number
         st.button(
             "Put into use", type="primary", disabled=in_use or not chosen.better, key="site_activate",
-            on_click=_switch, args=("activate", chosen.number),
+            on_click=_switch, args=(calibrators.activate, chosen.number),
             help=None if chosen.better else "Not shown to be better on cases that it was not fitted on.",
         )  # fmt: skip
         before = calibrators.folder().before()
         to = f"version {before}" if before is not None else "the model's own"
         st.button(
             f"Roll back to {to}", disabled=not calibrators.folder().can_roll_back(), key="site_roll_back",
-            on_click=_switch, args=("roll_back",),
+            on_click=_switch, args=(calibrators.roll_back,),
         )  # fmt: skip
         st.button(
-            "Use none", disabled=active is None, key="site_off", on_click=_switch, args=("switch_off",),
+            "Use none", disabled=active is None, key="site_off", on_click=_switch, args=(calibrators.switch_off,),
             help="Shows the model's own confidences.",
         )  # fmt: skip
-    if not signed_in():
-        st.text_input("Your name or initials, for the history", key="site_who", max_chars=80, width=320)
+    if not site.enough:
+        _ask_who()
     if problem := st.session_state.pop("site_problem", None):
         st.error(problem, icon=":material/error:")
     _history(chosen)
@@ -212,11 +219,16 @@ def _difference(found: Mapping[str, Mapping[str, float]], name: str = "") -> str
     )
 
 
-def _switch(what: str, *args: int) -> None:
+def _switch(do: Callable[..., None], *args: int) -> None:
     try:
-        getattr(calibrators.folder(), what)(*args, _who(), calibrators.now())
+        do(*args, _who())
     except DdxError as error:
         st.session_state["site_problem"] = str(error)
+
+
+def _ask_who() -> None:
+    if not signed_in():
+        st.text_input("Your name or initials, for the history and the log", key="site_who", max_chars=80, width=320)
 
 
 def _who() -> str:

@@ -7,7 +7,10 @@ from typing import Literal
 
 import streamlit as st
 
+from app.parts.batch_words import literal
+
 Display = Literal["numbers", "bands", "rank"]
+MAX_NAME = 80
 DISPLAYS: dict[Display, str] = {
     "numbers": "Numbers and bars",
     "bands": "Words (likely, possible, …)",
@@ -25,10 +28,16 @@ class Settings:
 
 
 def signed_in() -> str:
-    """The name that the site's login gave, where there is a login (see docs/app.md); else ""."""
+    """The e-mail address or the name that the site's login gave, where there is a login (see docs/app.md); else "".
+
+    An address that the login says it has not verified could be anybody's, so it does not count.
+    """
     if not getattr(st.user, "is_logged_in", False):
         return ""
-    return str(st.user.get("email") or st.user.get("name") or st.user.get("sub") or "")
+    user = st.user.to_dict()
+    verified = str(user.get("email_verified", True)).casefold() == "true"
+    name = (user.get("email") if verified else "") or user.get("name") or user.get("sub") or ""
+    return "".join(letter for letter in str(name) if letter.isprintable())[:MAX_NAME].strip()
 
 
 def settings() -> Settings:
@@ -43,9 +52,11 @@ def settings() -> Settings:
             persist_state="session",
         )  # fmt: skip
         name = signed_in()
-        if not name:
+        if name:
+            st.caption(f"Your reviews are stored under {literal(name)}, the name from your login.")
+        else:
             name = st.text_input(
-                "Your name or initials", key="reviewer", persist_state="session", max_chars=80,
+                "Your name or initials", key="reviewer", persist_state="session", max_chars=MAX_NAME,
                 help="Stored with your reviews. Leave it empty to stay unnamed.",
             )  # fmt: skip
     return Settings(own, display or "numbers", name.strip())

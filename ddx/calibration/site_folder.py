@@ -54,6 +54,8 @@ class SiteFolder:
                 self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
                 with open(path, "x", encoding="utf-8") as handle:
                     handle.write(numbered.to_json())
+                    handle.flush()
+                    os.fsync(handle.fileno())
             except FileExistsError:
                 if not path.is_file():
                     raise InputError(f"{self.path}: is not a folder") from None
@@ -117,6 +119,18 @@ class SiteFolder:
         self._write(Switch(at, actor, "rolled back", number, sha256))
         return found
 
+    def take_back(self, done: SiteCalibrator | Switch) -> None:
+        """Undo the newest change, for a caller that could not log it: a version just added, or the history's last line.
+        Anything that came after it stays, and so does the line below it."""
+        try:
+            if isinstance(done, SiteCalibrator):
+                self._path(done.number).unlink(missing_ok=True)
+            elif self.history()[-1:] == (done,):
+                path = self.path / "history.jsonl"
+                os.truncate(path, path.stat().st_size - len(_line(done)))
+        except OSError as error:
+            raise InputError(f"{self.path}: can't be written ({error.strerror})") from None
+
     def _numbers(self) -> list[int]:
         if not self.path.is_dir():
             return []
@@ -147,18 +161,21 @@ class SiteFolder:
 
     def _write(self, switch: Switch) -> None:
         """Append one line. One write of one short line: two processes can't mix theirs."""
-        line = json.dumps(asdict(switch), ensure_ascii=False) + "\n"
         path = self.path / "history.jsonl"
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                os.write(handle, line.encode())
+                os.write(handle, _line(switch))
                 os.fsync(handle)
             finally:
                 os.close(handle)
         except OSError as error:
             raise InputError(f"{path}: can't be written ({error.strerror})") from None
+
+
+def _line(switch: Switch) -> bytes:
+    return (json.dumps(asdict(switch), ensure_ascii=False) + "\n").encode()
 
 
 def _switch(line: str, source: str) -> Switch:

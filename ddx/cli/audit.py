@@ -90,12 +90,23 @@ def delete(
 def retention(
     store: Where,
     days: Annotated[int | None, typer.Option("--days", help="If not the store's own setting.")] = None,
+    setting: Annotated[
+        str | None,
+        typer.Option("--set", metavar="DAYS|ever", help="Erase nothing: keep this with the store as its setting."),
+    ] = None,
     actor: Actor = "",
 ) -> None:
-    """Erase the reviews whose last change is more than so many days old. The log notes each."""
+    """Erase the reviews whose last change is more than so many days old. The log notes each, and a new setting."""
+    if days is not None and setting is not None:
+        raise InputError("give one of the two: --days erases now, --set keeps a setting for later")
     with closing(_open(store)) as opened:
+        if setting is not None:
+            kept = _days(setting)
+            opened.set_retention(kept, actor or _user())
+            typer.echo(f"kept for: {'ever' if kept is None else f'{kept:,} day' + 's' * (kept != 1)}")
+            return
         if days is None and opened.retention_days() is None:
-            raise InputError(f"{opened.name}: has no retention setting; give --days")
+            raise InputError(f"{opened.name}: has no retention setting; give --days, or --set one")
         gone = opened.apply_retention(days, actor or _user())
     typer.echo(f"erased: {len(gone):,}")
 
@@ -133,6 +144,14 @@ def _open(where: str) -> Store:
     from ddx.store import Store
 
     return Store.open(where, create=False)
+
+
+def _days(setting: str) -> int | None:
+    if setting == "ever":
+        return None
+    if not setting.isascii() or not setting.isdigit():
+        raise InputError(f"--set takes a whole number of days, or ever; not {setting!r}")
+    return int(setting)
 
 
 def _needs_sqlalchemy() -> None:

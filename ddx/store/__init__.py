@@ -4,13 +4,14 @@
 """
 
 from ddx.store.backup import backup
-from ddx.store.chain import Entry
+from ddx.store.chain import CalibratorAction, Entry
 from ddx.store.errors import Conflict, StoreError
 from ddx.store.store import Saved, Store
 from ddx.store.verify import Problem, Verification, verify
 from ddx.store.views import DecisionRow, Reviewed, ReviewRow, Stored
 
 __all__ = [
+    "CalibratorAction",
     "Conflict",
     "DecisionRow",
     "Entry",

@@ -13,9 +13,25 @@ from sqlalchemy import Connection, select
 from ddx.store.hashing import canonical, sha256
 from ddx.store.schema import log
 
-__all__ = ["EMPTY", "Action", "Entry", "append", "entries", "entry_hash", "entry_of", "last", "stamp"]
+__all__ = [
+    "EMPTY",
+    "Action",
+    "CalibratorAction",
+    "Entry",
+    "append",
+    "entries",
+    "entry_hash",
+    "entry_of",
+    "last",
+    "stamp",
+]
 
-Action = Literal["created", "saved", "decided", "reopened", "exported", "erased", "erased by retention", "settings"]
+CalibratorAction = Literal[
+    "calibrator made", "calibrator put into use", "calibrator switched off", "calibrator rolled back"
+]  # fmt: skip
+Action = Literal[
+    "created", "saved", "decided", "reopened", "exported", "erased", "erased by retention", "settings", CalibratorAction
+]  # fmt: skip
 EMPTY = "0" * 64  # what the first entry names as the one before it
 
 
@@ -23,7 +39,8 @@ EMPTY = "0" * 64  # what the first entry names as the one before it
 class Entry:
     """One entry of the log.
 
-    `rows`: the SHA-256 of each row that the action left behind, None for one that it erased; named "table/key".
+    `rows`: the SHA-256 of each row that the action left behind, None for one that it erased; named "table/key". Of a
+    `CalibratorAction` they are the versions "site_calibrator/made/N", or "…/now/N" and "…/before/N" (N may be "none").
     `previous` and `hash` are hexadecimal; `hash` is over everything else here, `previous` included.
     """
 

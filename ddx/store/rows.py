@@ -11,7 +11,7 @@ from ddx.errors import InputError
 from ddx.review import Review
 from ddx.store.hashing import canonical, new_salt, salted_hash, sha256
 
-__all__ = ["case_hash", "check", "decision_row", "output_row", "review_of", "review_row", "same_output"]
+__all__ = ["case_hash", "check", "check_names", "decision_row", "output_row", "review_of", "review_row", "same_output"]
 
 MAX_NAME = 200
 
@@ -20,7 +20,13 @@ def check(review: Review, actor: str) -> None:
     """Raises InputError unless the names that stand in columns of their own are printable and of sensible length."""
     if not review.review_id.strip():
         raise InputError("a review needs an id before it can be stored")
-    names = {"review id": review.review_id, "reviewer": review.reviewer, "actor": actor, "case id": review.case.case_id}
+    check_names(
+        {"review id": review.review_id, "reviewer": review.reviewer, "actor": actor, "case id": review.case.case_id}
+    )
+
+
+def check_names(names: Mapping[str, str]) -> None:
+    """What a name is of → the name. Raises InputError unless each is printable and of sensible length."""
     for what, name in names.items():
         if not name.isprintable() or len(name) > MAX_NAME:
             raise InputError(f"the {what} must be at most {MAX_NAME} printable characters on one line")

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, func, select
 
 from ddx.case import Case
 from ddx.errors import InputError
 from ddx.review import Decision, Review
 from ddx.store import chain, export, rows, views
-from ddx.store.chain import Action, Entry, stamp
+from ddx.store.chain import Action, CalibratorAction, Entry, stamp
 from ddx.store.database import Database, read_url
 from ddx.store.errors import Conflict, StoreError
 from ddx.store.hashing import new_salt, row_hash
@@ -220,6 +220,16 @@ class Store:
         with self._database.reading() as connection:
             return check_store(connection, head)
 
+    def note(self, actor: str, action: CalibratorAction, act: Callable[[], Mapping[str, str | None]]) -> Entry:
+        """Do something about the site's calibrator, and log it. `act` is called while nobody else can write to the
+        store; what it returns are the entry's `rows`. When it raises, nothing is logged.
+
+        The calibrators lie outside the store: a caller takes back what `act` did when this raises afterwards.
+        """
+        rows.check_names({"actor": actor})
+        with self._database.writing() as connection:
+            return chain.append(connection, stamp(self._clock()), actor, action, "site_calibrator", act())
+
     # -- export, erasure, retention -------------------------------------------------------------------------------
 
     def export(self, actor: str, review_id: str | None = None, case_id: str | None = None) -> dict[str, Any]:
@@ -271,6 +281,12 @@ class Store:
         with self._database.reading() as connection:
             value = _setting(connection, "retention_days")
         return int(value) if value else None
+
+    def extent(self) -> tuple[int, str | None]:
+        """How many reviews there are, and when the one that was left alone the longest was last changed."""
+        with self._database.reading() as connection:
+            n, oldest = connection.execute(select(func.count(), func.min(reviews.c.changed_at))).one()
+        return int(n), oldest
 
     def set_retention(self, days: int | None, actor: str) -> None:
         """Keep a retention setting with the store: days (at least 1; None: for ever). It erases nothing by itself."""

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import streamlit as st
 from site_reviews import MODEL, fill
 from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
 
 from app.parts import calibrators
 from app.parts.evaluation import evaluation_file
+from ddx.cli.main import app as command_line
 from ddx.differential import Diagnosis, Differential
+from ddx.store import Store
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 EVALUATION = evaluation_file()
@@ -86,10 +92,10 @@ def test_a_calibrator_is_made_compared_put_into_use_and_rolled_back(site: Path, 
     answer = Differential("c", (Diagnosis(1, "Gout", 0.9),), model=MODEL)
     app = open_page("reliability")
     assert calibrators.apply(answer) is answer
+    app.text_input(key="site_who").set_value("reviewer 1").run()
     app.button(key="recalibrate").click().run()
     assert not app.exception and calibrators.active() is None  # a version alone changes nothing
     assert "Version 1" in words(app) and "better" in words(app)
-    app.text_input(key="site_who").set_value("reviewer 1").run()
     app.button(key="site_activate").click().run()
     assert (active := calibrators.active()) and active.number == 1 and active.n_cases == 150
     found = calibrators.apply(answer)
@@ -105,7 +111,46 @@ def test_a_calibrator_is_made_compared_put_into_use_and_rolled_back(site: Path, 
     app.button(key="site_roll_back").click().run()
     assert calibrators.active() is None and calibrators.notice(answer) is None
     assert [one.actor for one in calibrators.folder().history()] == ["reviewer 1"] * 4
+    first, second = (one.sha256 for one in calibrators.folder().versions())
+    with Store.open(site / "reviews.sqlite", create=False) as store:
+        entries = store.entries("site_calibrator")[::-1]
+        assert store.verify().intact
+    assert [(one.actor, one.action, dict(one.rows)) for one in entries] == [
+        ("reviewer 1", "calibrator made", {"site_calibrator/made/1": first}),
+        ("reviewer 1", "calibrator put into use",
+         {"site_calibrator/now/1": first, "site_calibrator/before/none": None}),
+        ("reviewer 1", "calibrator made", {"site_calibrator/made/2": second}),
+        ("reviewer 1", "calibrator put into use",
+         {"site_calibrator/now/2": second, "site_calibrator/before/1": first}),
+        ("reviewer 1", "calibrator rolled back",
+         {"site_calibrator/now/1": first, "site_calibrator/before/2": second}),
+        ("reviewer 1", "calibrator rolled back",
+         {"site_calibrator/now/none": None, "site_calibrator/before/1": first}),
+    ]  # fmt: skip
     assert not app.exception
+
+
+def test_what_cant_be_logged_is_not_done_and_the_page_says_so(site: Path, many: Path) -> None:
+    shutil.copy(many, site / "reviews.sqlite")
+    app = open_page("reliability")
+    app.button(key="recalibrate").click().run()
+    with closing(sqlite3.connect(site / "reviews.sqlite")) as connection:
+        connection.execute("CREATE TRIGGER full BEFORE INSERT ON log BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    app.button(key="site_activate").click().run()
+    assert "no room" in words(app) and not app.exception
+    assert calibrators.active() is None and calibrators.folder().history() == ()
+    app.button(key="recalibrate").click().run()
+    assert "no room" in words(app) and [one.number for one in calibrators.folder().versions()] == [1]
+    with closing(sqlite3.connect(site / "reviews.sqlite")) as connection:
+        connection.execute("DROP TRIGGER full")
+    app.button(key="site_activate").click().run()
+    assert (active := calibrators.active()) and active.number == 1
+    app.button(key="site_off").click().run()
+    with Store.open(site / "reviews.sqlite", create=False) as store:
+        assert [one.action for one in store.entries("site_calibrator")] == [
+            "calibrator switched off", "calibrator put into use", "calibrator made"
+        ]  # fmt: skip
+        assert store.verify().intact
 
 
 def test_an_answer_of_another_model_is_left_as_it_is(site: Path, many: Path) -> None:
@@ -188,3 +233,20 @@ def test_about_says_what_is_kept_where(site: Path) -> None:
     text = words(open_page("about"))
     for part in (str(site / "reviews.sqlite"), str(site / "site_calibrators"), "Apache-2.0", "CC-BY 4.0", "@"):
         assert part in text
+
+
+def test_about_says_how_long_reviews_are_kept_and_what_changes_that(
+    site: Path, many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "none yet" in words(open_page("about"))
+    shutil.copy(many, site / "other.sqlite")
+    monkeypatch.setenv("DDX_STORE", str(site / "other.sqlite"))
+    st.cache_resource.clear()
+    text = words(open_page("about"))
+    assert "150; the oldest was last changed on 2026-01-05" in text
+    assert "ever: nothing is erased by itself" in text
+    command = re.search("ddx (audit retention) STORE (--set) DAYS", text)
+    assert command is not None
+    done = CliRunner().invoke(command_line, [*command[1].split(), str(site / "other.sqlite"), command[2], "400"])
+    assert done.exit_code == 0
+    assert "400 days after the last change" in words(open_page("about"))

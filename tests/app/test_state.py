@@ -79,6 +79,19 @@ def test_every_save_is_in_the_store_and_a_decision_stands_on_a_reason(opened: Op
         assert [d.decision for d in store.decisions("r1")] == ["overridden"]
 
 
+def test_the_log_names_who_is_signed_in_also_at_a_review_that_another_began(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert records.save(opened)
+    monkeypatch.setattr(records, "signed_in", lambda: "eve@example.org")
+    opened.change(notes="seen again")
+    assert records.save(opened)
+    with Store.open(records.where(), create=False) as store:
+        assert [entry.actor for entry in store.entries("r1")] == ["eve@example.org", "dr a"]
+        assert store.get("r1").review.reviewer == "dr a"
+        assert store.verify().intact
+
+
 def test_a_window_that_was_overtaken_is_told_so_and_loses_nothing_of_the_other(opened: Open) -> None:
     assert records.save(opened)
     other = Open(opened.review, version=opened.version, differential=LIST)

@@ -84,3 +84,19 @@ def test_what_is_no_history_and_no_folder_is_one_line(tmp_path: Path, good: Site
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file"):
         SiteFolder(tmp_path / "file").add(good)
+
+
+def test_a_change_that_could_not_be_logged_is_taken_back_and_nothing_else(tmp_path: Path, good: SiteCalibrator) -> None:
+    folder = SiteFolder(tmp_path)
+    for _ in range(2):
+        folder.add(good)
+    folder.activate(1, "dr é", AT)
+    folder.activate(2, "dr b", AT)
+    first, second = folder.history()
+    folder.take_back(first)
+    assert folder.history() == (first, second), "it is not the newest"
+    folder.take_back(second)
+    assert folder.history() == (first,)
+    assert (active := folder.active()) and active.number == 1
+    folder.take_back(folder.add(good))
+    assert [site.number for site in folder.versions()] == [1, 2]

@@ -104,6 +104,22 @@ def test_retention_takes_days_or_the_stores_own(path: Path) -> None:
     assert audit("retention", path).stdout == "erased: 0\n"
 
 
+def test_a_retention_setting_is_kept_with_the_store_and_erases_nothing_itself(path: Path) -> None:
+    result = audit("retention", path, "--set", "30", "--actor", "clerk")
+    assert (result.exit_code, result.stdout) == (0, "kept for: 30 days\n")
+    with Store.open(path) as store:
+        assert store.retention_days() == 30 and len(store.list_reviews()) == 2
+        [entry] = store.entries("retention_days")
+        assert (entry.actor, entry.action) == ("clerk", "settings")
+    assert audit("retention", path).stdout == "erased: 0\n"
+    assert audit("retention", path, "--set", "ever").stdout == "kept for: ever\n"
+    refused(audit("retention", path), "has no retention setting")
+    refused(audit("retention", path, "--set", "0"), "whole number of days")
+    refused(audit("retention", path, "--set", "a month"), "whole number of days, or ever")
+    refused(audit("retention", path, "--set", "3", "--days", "3"), "one of the two")
+    assert audit("verify", path).exit_code == 0
+
+
 def test_phi_mode_exports_nothing(tmp_path: Path) -> None:
     with Store.open(tmp_path / "s.db", phi=True) as store:
         store.save(review())

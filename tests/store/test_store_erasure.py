@@ -127,6 +127,20 @@ def test_retention_erases_what_was_not_touched_for_so_long(where: str) -> None:
         assert store.verify().intact
 
 
+@pytest.mark.parametrize("phi", [False, True])
+def test_the_store_says_how_many_reviews_it_has_and_since_when_the_oldest_was_left_alone(where: str, phi: bool) -> None:
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    with Store.open(where, phi=phi, clock=lambda: now) as store:
+        assert store.extent() == (0, None)
+        version = store.save(review("old")).version
+        now += timedelta(days=1)
+        store.save(review("newer"))
+        assert store.extent() == (2, "2026-03-01T12:00:00.000000Z")
+        now += timedelta(days=1)
+        store.save(review("old", notes="again"), version)
+        assert store.extent() == (2, "2026-03-02T12:00:00.000000Z")
+
+
 @pytest.mark.parametrize("days", [0, -1, 1.5, 10**6])
 def test_retention_is_a_number_of_days(store: Store, days: int) -> None:
     for act in (store.apply_retention, lambda d: store.set_retention(d, "admin")):
