@@ -40,15 +40,21 @@ def page() -> None:
         if problem is not None:
             st.error(problem, icon=":material/download:")
             return
+        place = st.empty()
         if entry.submitted and entry.case is not None:
+            place.empty()  # the list of the case before is not to be seen beside this one
             begin(entry, chosen)
-        opened = state.current(entry.case)
-        if opened is None:
-            placeholder()
-        elif opened.differential is None and not answered(opened, chosen):
-            return
-        else:
-            show(opened, entry, chosen)
+        with place.container():
+            result(entry, chosen)
+
+
+def result(entry: Entry, chosen: Settings) -> None:
+    """The right side: nothing yet, the way to a list, or a list."""
+    opened = state.current(entry.case)
+    if opened is None:
+        placeholder()
+    elif opened.differential is not None or answered(opened, chosen):
+        show(opened, entry, chosen)
 
 
 def begin(entry: Entry, chosen: Settings) -> None:

@@ -12,13 +12,14 @@ from app.parts.engine import InLine, engine
 from app.parts.state import Open
 from ddx.case import Case
 from ddx.errors import DdxError
-from ddx.explain.effects import Effect, Evidence, effects_of, identity
+from ddx.explain.effects import Change, Effect, Evidence, effects_of, identity
 from ddx.explain.findings import finding_changes
 from ddx.explain.missing import missing_findings
 from ddx.explain.spans import span_changes
 
 __all__ = ["evidence", "evidence_html", "marked_html"]
 
+FEW_AT_FIRST = 7  # parts of a text
 WEAK = 0.2  # nats: below, a part hardly moves the answer
 
 
@@ -38,6 +39,15 @@ def evidence(opened: Open) -> None:
             return
     found = opened.evidence
     assert found is not None
+    more = len(_changes(opened.review.case, fine=True)) - len(found.effects)
+    if more > 0:
+        place = st.empty()
+        words = f"Finer: the {len(found.effects) + more} parts one by one"
+        if place.button(words, key="finer_evidence", icon=":material/zoom_in:", type="tertiary"):
+            place.empty()
+            if not _make(opened, fine=True) or opened.evidence is None:
+                return
+            found = opened.evidence
     if not found.effects:
         st.info("The case has a single part, so nothing can be left out to see what it does.")
         return
@@ -57,9 +67,16 @@ def evidence(opened: Open) -> None:
         )
 
 
-def _make(opened: Open) -> bool:
+def _changes(case: Case, fine: bool) -> list[Change]:
+    """The case without each of its parts: at first few enough to be answered while somebody waits."""
+    if case.text.strip():
+        return span_changes(case) if fine else span_changes(case, FEW_AT_FIRST)
+    return [change for change in finding_changes(case) if change.kind == "removed"]
+
+
+def _make(opened: Open, fine: bool = False) -> bool:
     case = opened.review.case
-    changes = finding_changes(case) if not case.text.strip() else span_changes(case)
+    changes = _changes(case, fine)
     bar = st.progress(0.0, "Asking the model without each part in turn …")
     done = 0
 
@@ -80,7 +97,7 @@ def _make(opened: Open) -> bool:
 
 def evidence_html(found: Evidence, key: str, name: str) -> str:
     """A bar a part, what speaks for the diagnosis most strongly first, conflicting parts last."""
-    effects = [e for e in found.ranked(key) if e.change.kind == "removed"]
+    effects = found.ranked(key)
     middle = found.middle(key)
     weights = [e.weights[key] - middle for e in effects]
     if not weights:

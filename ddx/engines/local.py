@@ -18,7 +18,7 @@ from transformers.cache_utils import Cache
 from ddx.engines.attention import GROUPED, buffered_cache, joined_cache
 from ddx.engines.base_models import resolve
 from ddx.engines.chat import ChatTokens, Choice
-from ddx.engines.drafting import Draft, line_drafter
+from ddx.engines.drafting import Draft, like, line_drafter
 from ddx.engines.engine import Messages
 from ddx.engines.memory import keep_freed_memory
 from ddx.engines.packed import pack_linears
@@ -35,10 +35,11 @@ DRAFTED = (
 
 
 class _Begun(NamedTuple):
-    """Tokens that prompts begin with, and a cache of one row with their keys and values."""
+    """Tokens that prompts begin with, a cache of one row with their keys and values, and what was answered to them."""
 
     tokens: tuple[int, ...]
     cache: Cache
+    answer: tuple[int, ...] = ()
 
 
 class TransformersEngine(ChatTokens):
@@ -84,6 +85,8 @@ class TransformersEngine(ChatTokens):
         """Greedy completions, in the order of `chats`; batches hold prompts of similar length."""
         prompts = [self.prompt_ids(chat) for chat in chats]
         begun = self._begun(chats, prompts)
+        if draft and begun and begun.answer and len(prompts) > 1:
+            draft = like(begun.answer, draft, self.encode("a\n")[1])
         order = sorted(range(len(prompts)), key=lambda i: -_rest(prompts[i], begun))
         out: list[Generation | None] = [None] * len(prompts)
         for start in range(0, len(order), batch_size):
@@ -135,10 +138,14 @@ class TransformersEngine(ChatTokens):
     ) -> list[list[Choice]]:
         """Greedy choices after each prompt. `begun` holds beginnings that were computed before."""
         cache, mask, chosen = self._read(prompts, begun)
+        if len(prompts) == 1 and begun:  # variants of it may be asked about next
+            self._trunk = _Begun(tuple(prompts[0]), buffered_cache(self.model.config.num_hidden_layers, cache))
         held = list(range(len(prompts)))  # the prompt that each row of the cache belongs to
         while True:
             alive = [at for at, row in enumerate(held) if self._goes_on(chosen[row], limit)]
             if not alive:
+                if len(prompts) == 1 and self._trunk:
+                    self._trunk = self._trunk._replace(answer=tuple(choice.ids[0] for choice in chosen[0]))
                 return chosen
             if len(alive) <= CROWDED * len(held):
                 rows = torch.tensor(alive)

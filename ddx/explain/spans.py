@@ -6,7 +6,6 @@ that a case costs one generation more than it has parts.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +21,7 @@ __all__ = ["MOST", "evidence_spans", "span_changes", "split", "without"]
 
 Span = tuple[int, int]
 LONG = 12  # words; a sentence with more is split at its commas and semicolons
-MOST = 64  # parts of a text; beyond, neighbours are put together
+MOST = 64  # parts of a text; beyond, the shortest neighbours are put together
 _SENTENCE_END = re.compile(r"(?:[.!?]+[\"')\]\u201d\u2019]*(?=\s)|\n)")
 _CLAUSE_END = re.compile(r"[,;](?=\s)")
 # A full stop after these ends no sentence; nor does one after a single capital ("C. difficile").
@@ -38,10 +37,10 @@ def evidence_spans(model: Model, case: Case, keys: Sequence[str] | None = None) 
     return effects_of(model, case, span_changes(case), keys)
 
 
-def span_changes(case: Case) -> list[Change]:
-    """The case without each part of its text in turn."""
+def span_changes(case: Case, most: int = MOST) -> list[Change]:
+    """The case without each part of its text in turn; with more parts than `most`, short neighbours go together."""
     found = []
-    for span in split(case.text):
+    for span in split(case.text, most):
         rest = without(case.text, span)
         if rest or case.findings:
             found.append(Change(replace(case, text=rest), case.text[slice(*span)], span=span))
@@ -51,20 +50,21 @@ def span_changes(case: Case) -> list[Change]:
 def split(text: str, most: int = MOST) -> list[Span]:
     """The parts of a text in order, without the blanks around them: sentences, and the clauses of long ones.
 
+    With more than `most` of them, the two neighbours that are the shortest together become one, again and again.
+
     >>> text = "He has a cough. Since Monday he has had fever up to 39.2, chills at night, and pain when breathing in."
     >>> [text[slice(*span)] for span in split(text)]       # doctest: +NORMALIZE_WHITESPACE
     ['He has a cough.', 'Since Monday he has had fever up to 39.2,', 'chills at night,',
      'and pain when breathing in.']
     """
-    sentences = _pieces(text, 0, len(text), _SENTENCE_END)
-    clauses: list[Span] = []
-    for start, end in sentences:
+    parts: list[Span] = []
+    for start, end in _pieces(text, 0, len(text), _SENTENCE_END):
         long = len(text[start:end].split()) > LONG
-        clauses += _pieces(text, start, end, _CLAUSE_END) if long else [(start, end)]
-    parts = clauses if len(clauses) <= most else sentences
-    size = math.ceil(len(parts) / most)
-    together = [parts[i : i + size] for i in range(0, len(parts), size)] if parts else []
-    return [(group[0][0], group[-1][1]) for group in together]
+        parts += _pieces(text, start, end, _CLAUSE_END) if long else [(start, end)]
+    while len(parts) > most:
+        at = min(range(len(parts) - 1), key=lambda i: parts[i + 1][1] - parts[i][0])
+        parts[at : at + 2] = [(parts[at][0], parts[at + 1][1])]
+    return parts
 
 
 def without(text: str, span: Span) -> str:

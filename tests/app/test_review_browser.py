@@ -95,6 +95,9 @@ def test_a_case_from_the_own_list_to_the_next_case(browser: Any, app: Served) ->
     case = page.locator(".ddx-case").inner_text()
     page.keyboard.press("Alt+n")
     page.wait_for_function("old => document.querySelector('.ddx-case')?.innerText !== old", arg=case)
+    written(page, "25-year-old woman, itchy eyes and sneezing every spring.")
+    page.get_by_label("Your differential").wait_for()
+    assert page.locator(".ddx-list").count() == 0, "no list of another case stands beside this one"
     page.context.close()
 
 

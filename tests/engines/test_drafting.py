@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddx.engines.drafting import line_drafter
+from ddx.engines.drafting import like, line_drafter
 from ddx.vocabulary import load_vocabulary
 
 NAMES = [c.short for c in load_vocabulary()]
@@ -56,6 +56,16 @@ def test_a_name_that_stands_there_is_not_proposed_again(encode: Callable[[str], 
     assert first[: len(encode(" angina"))] == encode("Stable angina")[len(begun) :]
     then = draft([*encode("Stable angina 20\n"), *begun])
     assert then[: len(encode("Stable fracture")) - len(begun)] == encode("Stable fracture")[len(begun) :]
+
+
+def test_a_variant_is_proposed_what_the_case_was_answered(encode: Callable[[str], list[int]]) -> None:
+    answer = [*encode(LIST), END]
+    draft = like(answer, line_drafter(encode, NAMES, 5, END), LINE)
+    assert draft(answer[:7]) == answer[7:]
+    other = [*encode("Stable angina 60\n"), answer[answer.index(LINE) + 1]]  # another first line, the same second one
+    assert draft(other) == answer[answer.index(LINE) + 2 :]
+    assert draft(encode("Gastro")) == line_drafter(encode, NAMES, 5, END)(encode("Gastro"))
+    assert passes([*encode(LIST.replace("92", "85")), END], draft) <= 4
 
 
 @given(tokens=st.lists(st.integers(1, 300), min_size=1, max_size=60))

@@ -137,8 +137,11 @@ def test_variants_of_a_case_share_what_they_begin_with_and_answer_the_same(engin
     again = engine.generate(chats[1:], 12)  # the keys of the call before serve again
     assert [list(g.token_ids) for g in again] == [*plain[1:], *plain]
     assert engine._trunk is not None and list(engine._trunk.tokens) == engine.prompt_ids(chats[0])
-    engine.generate([messages("Itchy eyes.", "Name three diagnoses, one per line.")], 2)
-    assert engine._trunk is None, "no case is kept that is not asked about again"
+    engine.generate([messages(text, "Name three diagnoses, one per line.") for text in ("Itchy eyes.", "Cough.")], 2)
+    assert engine._trunk is None, "no case is kept whose variants are not asked about"
+    assert [list(g.token_ids) for g in engine.generate(chats[:1], 12)] == plain[:1]
+    assert engine._trunk is not None, "but that of a single answer"
+    assert [list(g.token_ids) for g in engine.generate(chats, 12)] == plain * 2
 
 
 @needs_base
