@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import streamlit as st
 
 from app.parts import records
+from app.parts.evidence_view import words_of
 from app.parts.state import Open, result_json
 from ddx.errors import DdxError
 from ddx.interchange.cds import to_card
@@ -51,10 +53,11 @@ def downloads(opened: Open) -> None:
 
 def _made(opened: Open, ending: str) -> str | bytes:
     now = datetime.now(UTC).astimezone()
-    if ending == "html":
-        return to_html(opened.review, now)
-    if ending == "pdf":
-        return to_pdf(opened.review, now)
+    if ending in ("html", "pdf"):
+        review = opened.review
+        if opened.evidence is not None:
+            review = replace(review, meta={**review.meta, "evidence": words_of(opened.evidence)})
+        return to_html(review, now) if ending == "html" else to_pdf(review, now)
     if ending == "fhir.json":
         return to_json(to_bundle(opened.review, now))
     if ending == "card.json":

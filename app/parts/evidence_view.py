@@ -17,9 +17,10 @@ from ddx.explain.findings import finding_changes
 from ddx.explain.missing import missing_findings
 from ddx.explain.spans import span_changes
 
-__all__ = ["evidence", "evidence_html", "marked_html"]
+__all__ = ["evidence", "evidence_html", "marked_html", "words_of"]
 
-FEW_AT_FIRST = 7  # parts of a text
+FEW_AT_FIRST = 6  # parts of a text
+_PRINTED = 3  # parts of either side
 WEAK = 0.2  # nats: below, a part hardly moves the answer
 
 
@@ -112,6 +113,19 @@ def evidence_html(found: Evidence, key: str, name: str) -> str:
         '<th role="columnheader" scope="col">Changes the odds</th></tr></thead>'
         f'<tbody role="rowgroup">{rows}</tbody></table>'
     )
+
+
+def words_of(found: Evidence) -> dict[str, dict[str, list[str]]]:
+    """For each diagnosis's key, the parts that speak for it and against it the most: what a printed review says."""
+    words = {}
+    for key in [identity(d.key, d.name) for d in found.differential.diagnoses]:
+        middle = found.middle(key)
+        weights = [(e.weights[key] - middle, e.change.text) for e in found.ranked(key)]
+        words[key] = {
+            "for": [text for weight, text in weights if weight >= WEAK][:_PRINTED],
+            "against": [text for weight, text in reversed(weights) if weight <= -WEAK][:_PRINTED],
+        }
+    return words
 
 
 def _row(effect: Effect, weight: float, scale: float, place: int | None) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.parts import records
+from app.parts.downloads import _made as made
+from app.parts.evidence_view import words_of
 from app.parts.state import Open
 from ddx.case import Case
 from ddx.differential import Diagnosis, Differential
 from ddx.errors import InputError
+from ddx.explain.effects import Change, Effect, Evidence
 from ddx.review import Kept, Review
 from ddx.store import Store
 
@@ -101,3 +106,16 @@ def test_a_window_that_was_overtaken_is_told_so_and_loses_nothing_of_the_other(o
     assert other.problem.startswith("Not saved: ") and "\n" not in other.problem
     with Store.open(records.where(), create=False) as store:
         assert store.get("r1").review.notes == "first window"
+
+
+def test_a_page_to_take_along_says_what_spoke_for_each_diagnosis(opened: Open) -> None:
+    parts = {"the pain is worse on lying down": 1.5, "it comes with exertion": -0.8, "seen today": 0.01}
+    effects = [Effect(Change(CASE, text), {"pericarditis": w, "Some syndrome": math.nan}) for text, w in parts.items()]
+    opened.evidence = Evidence(replace(LIST, diagnoses=(LIST.diagnoses[0], LIST.diagnoses[2])), tuple(effects))
+    assert words_of(opened.evidence)["pericarditis"] == {
+        "for": ["the pain is worse on lying down"], "against": ["it comes with exertion"],
+    }  # fmt: skip
+    page = made(opened, "html")
+    assert isinstance(page, str) and "lying down" in page and "exertion" in page and "seen today" not in page
+    opened.evidence = None
+    assert "lying down" not in str(made(opened, "html"))
