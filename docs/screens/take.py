@@ -81,7 +81,7 @@ def score_examples(page: Page) -> None:
     """A batch job of the first examples, and one of its rows; a job that is there already is looked at again."""
     settle(page)
     if not page.get_by_text(f"{TABLE} ·").count():
-        cells = [[c.case.case_id, c.case.age, c.case.sex, c.case.text] for c in demo_cases()[:EXAMPLES]]
+        cells = [[c.case.case_id, f"{c.case.age:g}", c.case.sex, c.case.text] for c in demo_cases()[:EXAMPLES]]
         table = io.StringIO()
         csv.writer(table).writerows([["case_id", "age", "sex", "text"], *cells])
         content = {"name": TABLE, "mimeType": "text/csv", "buffer": table.getvalue().encode()}
