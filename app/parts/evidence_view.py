@@ -19,7 +19,7 @@ from ddx.explain.spans import span_changes
 
 __all__ = ["evidence", "evidence_html", "marked_html", "words_of"]
 
-FEW_AT_FIRST = 6  # parts of a text
+FEW_AT_FIRST = 5  # parts of a text
 _PRINTED = 3  # parts of either side
 WEAK = 0.2  # nats: below, a part hardly moves the answer
 
