@@ -29,9 +29,7 @@ READ_TOKENS, READ_TOKENS_ELSEWHERE = 1024, 32768  # of prompts read together: on
 CROWDED = 0.75  # share of rows still being written at which the others are thrown out of the cache
 WORTH = 64  # tokens to be spared, for which what prompts begin with is computed apart
 PADDED = 32  # padding of a row that costs less than another pass
-DRAFTED = (
-    48  # tokens of a step with drafts, but one draft a row in any case: beyond, arithmetic costs more than it saves
-)
+DRAFTED = 48  # tokens of a step with drafts: beyond, checking them takes the time that it saves
 
 
 class _Begun(NamedTuple):
