@@ -8,23 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
+from needs import BROWSER, MODEL
 from served import Served, chromium, served, settled
 
 from ddx.data.demo import demo_cases
-from ddx.engines.base_models import SMOLLM2, cache_dir
 from ddx.model import load_model
-from ddx.provenance import shipped_folder
 from ddx.review import Review
 from ddx.store import Store
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.model,
-    pytest.mark.skipif(chromium() is None, reason="no chromium on this machine"),
-    pytest.mark.skipif(not (shipped_folder() / "model.json").exists(), reason="no model in ddx/assets/model"),
-    pytest.mark.skipif(not (cache_dir() / SMOLLM2).exists(), reason=f"run `ddx models get {SMOLLM2}` first"),
-]
+pytestmark = [*BROWSER, *MODEL]
 SESSIONS, SECONDS, WAIT = 20, 120, 240_000
 LOOK = """() => ({
     review: document.querySelector('[data-review]')?.dataset.review ?? '',

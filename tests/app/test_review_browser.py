@@ -8,19 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from needs import BROWSER, MODEL
 from served import Served, chromium, faults, served, settled
 
-from ddx.engines.base_models import SMOLLM2, cache_dir
-from ddx.provenance import shipped_folder
 from ddx.store import Store
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.model,
-    pytest.mark.skipif(chromium() is None, reason="no chromium on this machine"),
-    pytest.mark.skipif(not (shipped_folder() / "model.json").exists(), reason="no model in ddx/assets/model"),
-    pytest.mark.skipif(not (cache_dir() / SMOLLM2).exists(), reason=f"run `ddx models get {SMOLLM2}` first"),
-]
+pytestmark = [*BROWSER, *MODEL]
 WAIT = 180_000  # ms, for the model beside other work
 CASE = "62-year-old man, sudden chest pain on breathing in, short of breath, swollen left calf. No fever, no cough."
 
@@ -112,12 +105,14 @@ def test_typing_is_never_taken_for_a_shortcut(browser: Any, app: Served) -> None
 def test_findings_are_found_by_typing_and_reviewed(browser: Any, app: Served) -> None:
     page = opened(browser, app)
     page.get_by_role("radio", name="Findings").click()
+    settled(page)
     for label, words in (("Present", "fever"), ("Absent", "cough")):
         box = page.get_by_role("combobox", name=re.compile(label))
         box.click()
         box.press_sequentially(words)
         page.get_by_role("option").first.click()
         page.keyboard.press("Escape")
+        settled(page)  # a click while the page is drawn again would be lost
     page.get_by_text("What the model will see", exact=True).click()
     page.locator(".ddx-seen").first.wait_for()
     assert "cough" in page.locator(".ddx-seen").first.inner_text().lower()
