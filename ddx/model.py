@@ -32,6 +32,8 @@ BATCH = 48  # cases decoded together
 _LOG = logging.getLogger("ddx")
 # How much a case says: calibration has to hold for little, for much and in between.
 COVARIATES = ("log_words", "log_words_squared")
+# In a model's folder: its calibrator, and where that reads token probabilities, the one for engines that give none.
+CALIBRATOR, CALIBRATOR_STATED = "calibrator.json", "calibrator_stated.json"
 Interval = tuple[float, float]
 
 
@@ -164,11 +166,12 @@ def covariates(text: str) -> dict[str, float]:
 
 
 def load_model(name: str | None = None, calibrated: bool = True, engine: str = "transformers") -> Model:
-    """Load a model: the shipped one, or a folder that `ddx train` wrote (`model.json`, `adapter/`, `calibrator.json`).
+    """Load a model: the shipped one, or a folder that `ddx train` wrote (`model.json`, `adapter/`, its calibrators).
 
     A base that starts with "./" lies in the folder itself. `engine` is "transformers", "vllm" or the URL of a server
-    that serves this model (see `ddx.engines.engine.load_engine`); its record stands in `info["engine"]`. Where the
-    calibrator was fitted with token probabilities and the engine gives none, `info["signals"]` is "missing".
+    that serves this model (see `ddx.engines.engine.load_engine`); its record stands in `info["engine"]`. An engine
+    without token probabilities gets the calibrator that was fitted without them; `info["signals"]` is then "not used",
+    and "missing" where the folder has no such calibrator.
 
     Raises InputError when the folder or the base model is missing, saying what to run, and when the engine can't start.
     """
@@ -184,16 +187,28 @@ def load_model(name: str | None = None, calibrated: bool = True, engine: str = "
     weights = Path(base) / "model.safetensors"
     if base != card["base"] and weights.exists():
         info["base_sha256"] = file_hash(weights)
+    running = load_engine(engine, base, adapter if adapter.exists() else None)
     calibrator = None
-    if calibrated and (folder / "calibrator.json").exists():
-        path = folder / "calibrator.json"
-        calibrator = Calibrator.from_json(path.read_text(encoding="utf-8"), str(path))
+    if calibrated and (folder / CALIBRATOR).exists():
+        calibrator, path = _read_calibrator(folder, running.gives_probabilities)
         info["calibrator_sha256"] = file_hash(path)
+        if path.name == CALIBRATOR_STATED:
+            info["signals"] = "not used"
+            _LOG.warning("%s: no token probabilities; calibrated from the stated confidences alone", running.name)
     return Model(
-        load_engine(engine, base, adapter if adapter.exists() else None), card["k"], calibrator, info,
+        running, card["k"], calibrator, info,
         semantics=card.get("semantics", "pathology"), format=format_of(card),
         max_new_tokens=card.get("max_new_tokens", MAX_NEW_TOKENS),
     )  # fmt: skip
+
+
+def _read_calibrator(folder: Path, probabilities: bool) -> tuple[Calibrator, Path]:
+    """The calibrator of a model's folder for an engine with or without token probabilities, and its file."""
+    path, other = folder / CALIBRATOR, folder / CALIBRATOR_STATED
+    found = Calibrator.from_json(path.read_text(encoding="utf-8"), str(path))
+    if found.signals and not probabilities and other.exists():
+        return Calibrator.from_json(other.read_text(encoding="utf-8"), str(other)), other
+    return found, path
 
 
 def format_of(card: dict[str, Any]) -> LinesFormat | TagsFormat:

@@ -25,27 +25,35 @@ def calibrate(
 ) -> None:
     """Fit the calibrator on calibration patients and write it into the model's folder (calibrator.json).
 
-    The answers that it was fitted on are kept beside it (calibration.completions.jsonl). Test patients are refused.
+    Where it reads token probabilities, one for engines that give none is fitted on the same answers
+    (calibrator_stated.json). The answers are kept beside them (calibration.completions.jsonl). Test patients are
+    refused.
     """
     from ddx.cli.loading import load_for_command
     from ddx.cli.show import bars
-    from ddx.evaluation.calibrate import applied, chosen, material
+    from ddx.evaluation.calibrate import applied, chosen, write_calibrators
     from ddx.evaluation.calibrate import calibrate as run
     from ddx.evaluation.completions import records_of, to_lines
     from ddx.evaluation.ladder import caution
     from ddx.files import write_text
+    from ddx.model import CALIBRATOR, CALIBRATOR_STATED
 
     choice = chosen(kind)
     loaded = load_for_command(str(model))
     with bars() as progress:
         task = progress.add_task("calibration cases", total=4 * size)
-        found, sample, answers = run(loaded, data, str(size), lambda n: progress.advance(task, n), completions, choice)
+        done = run(loaded, data, str(size), lambda n: progress.advance(task, n), completions, choice)
     if completions is None:
-        write_text(model / "calibration.completions.jsonl", to_lines(records_of(sample, answers)))
-    write_text(model / "calibrator.json", found.to_json())
-    read = material(loaded, sample, answers)
-    _, rescaled = applied(found, read)
-    typer.echo(f"{model / 'calibrator.json'}: {found.kind}, fitted on {found.n_cases:,} of {len(sample):,} cases")
-    typer.echo(f"sum above 1, so rescaled: {int(rescaled.sum()):,} of {len(rescaled):,} cases")
-    if line := caution(found.kind, found.n_cases):
-        typer.echo(line, err=True)
+        write_text(model / "calibration.completions.jsonl", to_lines(records_of(done.sample, done.answers)))
+    write_calibrators(model, done)
+    for name, found, read in (
+        (CALIBRATOR, done.calibrator, done.material),
+        (CALIBRATOR_STATED, done.stated_alone, done.material.stated_alone()),
+    ):
+        if found is None:
+            continue
+        _, rescaled = applied(found, read)
+        typer.echo(f"{model / name}: {found.kind}, fitted on {found.n_cases:,} of {len(done.sample):,} cases")
+        typer.echo(f"sum above 1, so rescaled: {int(rescaled.sum()):,} of {len(rescaled):,} cases")
+        if line := caution(found.kind, found.n_cases):
+            typer.echo(line, err=True)

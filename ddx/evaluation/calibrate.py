@@ -6,9 +6,9 @@ The steps apart, for whoever has the answers already: `material` reads them, `fi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 import numpy as np
 
@@ -20,10 +20,22 @@ from ddx.errors import InputError
 from ddx.evaluation.completions import stored_answers
 from ddx.evaluation.ladder import check_packages, fit_kind, kind_for
 from ddx.evaluation.sample import Sample, draw, patient_ids
-from ddx.model import COVARIATES, Model, covariates
+from ddx.files import write_text
+from ddx.model import CALIBRATOR, CALIBRATOR_STATED, COVARIATES, Model, covariates
 from ddx.provenance import ids_hash
 
-__all__ = ["Choice", "Material", "applied", "calibrate", "chosen", "fitted", "material", "refuse_test_patients"]
+__all__ = [
+    "Choice",
+    "Fitted",
+    "Material",
+    "applied",
+    "calibrate",
+    "chosen",
+    "fitted",
+    "material",
+    "refuse_test_patients",
+    "write_calibrators",
+]
 
 Choice = Kind | Literal["auto"]
 
@@ -51,6 +63,21 @@ class Material:
             self.rows[rows], self.over[rows],
         )  # fmt: skip
 
+    def stated_alone(self) -> Material:
+        """The same cases without signals: what an engine without token probabilities tells."""
+        return replace(self, beside=self.beside[:0], signals=())
+
+
+class Fitted(NamedTuple):
+    """What `calibrate` made: the calibrator; the one for engines that give no token probabilities (None where the first
+    reads none, and serves them too); the cases, the answers, and what was fitted on."""
+
+    calibrator: Calibrator
+    stated_alone: Calibrator | None
+    sample: Sample
+    answers: list[Answered]
+    material: Material
+
 
 def calibrate(
     model: Model,
@@ -59,8 +86,8 @@ def calibrate(
     on_done: Callable[[int], None] | None = None,
     completions: Path | None = None,
     kind: Choice = "auto",
-) -> tuple[Calibrator, Sample, list[Answered]]:
-    """A calibrator fitted on `size` calibration patients at each evidence stage; the cases; the answers.
+) -> Fitted:
+    """Calibrators fitted on `size` calibration patients at each evidence stage.
 
     The unit is the case; unreadable answers are left out, as they get no calibrated confidence either.
     `completions` of an earlier fit on the same cases are read instead of asking the model again. Kind "auto": what
@@ -77,8 +104,19 @@ def calibrate(
         answers = model.generate(sample.cases, on_done, sample.seeds)
     else:
         answers = stored_answers(completions, model, sample)
-    calibrator = fitted(kind, material(model, sample, answers), ids_hash(patient_ids(sample)))
-    return calibrator, sample, answers
+    found, who = material(model, sample, answers), ids_hash(patient_ids(sample))
+    calibrator = fitted(kind, found, who)
+    alone = fitted(kind, found.stated_alone(), who) if calibrator.signals else None
+    return Fitted(calibrator, alone, sample, answers, found)
+
+
+def write_calibrators(folder: Path, found: Fitted) -> None:
+    """Into a model's folder, where `ddx.model.load_model` reads them. One of an earlier fit does not stay."""
+    write_text(folder / CALIBRATOR, found.calibrator.to_json())
+    if found.stated_alone is None:
+        (folder / CALIBRATOR_STATED).unlink(missing_ok=True)
+    else:
+        write_text(folder / CALIBRATOR_STATED, found.stated_alone.to_json())
 
 
 def chosen(name: str) -> Choice:

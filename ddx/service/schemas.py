@@ -99,6 +99,11 @@ class DiagnosisOut(BaseModel):
     stated: float | None
     match: str
     match_score: float
+    interval: tuple[float, float] | None = Field(
+        None,
+        exclude_if=lambda bounds: bounds is None,
+        description="Low and high, around the confidence; only where the calibrator gives one (Venn-Abers).",
+    )
 
 
 class DifferentialOut(BaseModel):

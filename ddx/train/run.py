@@ -106,15 +106,14 @@ def _finish(config: RLConfig, folder: Path, say: Say) -> None:
     if config.meaning != "pathology":
         say("no calibrator and no test evaluation: both are for confidences of the meaning `pathology`")
         return
-    from ddx.evaluation.calibrate import calibrate
+    from ddx.evaluation.calibrate import calibrate, write_calibrators
     from ddx.evaluation.evaluate import Plan, evaluate
     from ddx.evaluation.files import write_evaluation
     from ddx.model import load_model
 
     if config.calibration_cases:
         say("fitting the calibrator")
-        found, _, _ = calibrate(load_model(str(folder)), config.data, str(config.calibration_cases))
-        write_text(folder / "calibrator.json", found.to_json())
+        write_calibrators(folder, calibrate(load_model(str(folder)), config.data, str(config.calibration_cases)))
     if config.evaluate != "none":
         say(f"evaluating on test patients ({config.evaluate})")
         plan = Plan(config.data, "test", config.evaluate, None, 0, None)

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import logging
 import random
+import shutil
 import socket
 import time
 from collections import Counter
@@ -20,8 +21,9 @@ from ddx.case import Case
 from ddx.engines.engine import load_engine
 from ddx.engines.server import KEY, PLAIN_HTTP, Patience, ServerEngine
 from ddx.errors import DdxError, InputError
-from ddx.model import load_model
+from ddx.model import CALIBRATOR_STATED, load_model
 from ddx.prompt import messages
+from ddx.provenance import shipped_folder
 from ddx.scoring.readers import open_table
 from ddx.scoring.runner import score_table
 
@@ -194,7 +196,9 @@ def test_a_case_cannot_write_a_templates_own_tokens() -> None:
     assert len(server.cases[-1]) < 6100
 
 
-def test_token_probabilities_reach_the_calibrator_and_their_lack_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_token_probabilities_reach_the_calibrator_and_their_lack_is_said(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     case = Case("1", text="case 7")
     with FlakyServer(record) as server:
         model = load_model(engine=server.url)
@@ -204,11 +208,16 @@ def test_token_probabilities_reach_the_calibrator_and_their_lack_is_said(caplog:
     assert written.signals[0] is not None and written.generation.tokens[-1].text == ""
     assert written.signals[0].expected < 0.17 and written.signals[0].name == 1.0  # 17 %, or 1 and something
     with FlakyServer(record, logprobs=False) as server, caplog.at_level(logging.WARNING):
-        model = load_model(engine=server.url)
-        found = model.predict_many([case, case])
-    assert found[0].model["signals"] == "missing" and "signals" not in model.uncalibrated().info
-    (line,) = [r.getMessage() for r in caplog.records if r.name == "ddx"]
-    assert "without" in line and "\n" not in line
+        alone = load_model(engine=server.url)
+        found = alone.predict_many([case, case])
+        shutil.copytree(shipped_folder(), tmp_path / "model")
+        (tmp_path / "model" / CALIBRATOR_STATED).unlink()
+        without = load_model(str(tmp_path / "model"), engine=server.url)
+    assert found[0].model["signals"] == "not used" and "signals" not in alone.uncalibrated().info
+    assert not alone.calibrator.signals and alone.info["calibrator_sha256"] != model.info["calibrator_sha256"]
+    assert without.calibrator == model.calibrator and without.info["signals"] == "missing"
+    first, second = [r.getMessage() for r in caplog.records if r.name == "ddx"]
+    assert "stated confidences alone" in first and "without" in second and "\n" not in first + second
 
 
 def test_a_server_of_several_models_wants_one_named() -> None:

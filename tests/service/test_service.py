@@ -7,8 +7,9 @@ import hashlib
 import inspect
 import json
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -45,6 +46,22 @@ def test_a_case_is_answered_as_the_command_answers_it(rule: Rule) -> None:
         assert {key: content[key] for key in expected} == expected
         assert content["notice"] == NOTICE
         assert response.headers["cache-control"] == "no-store"
+
+
+def test_an_interval_stands_where_the_calibrator_gives_one() -> None:
+    class Venn(Rule):
+        def predict_many(self, cases: Sequence[Case], on_done: Callable[[int], None] | None = None) -> list:
+            first, *others = (found := super().predict_many(cases, on_done))[0].diagnoses
+            bounded = replace(first, interval=(first.confidence / 2, 1.0))
+            return [replace(found[0], diagnoses=(bounded, *others))]
+
+    with serving(Venn()) as client:
+        content = client.post("/v1/differential", json={"text": "chest pain, cough"}).json()
+        schema = client.get("/openapi.json").json()["components"]["schemas"]["DiagnosisOut"]
+    first, *others = content["differential"]
+    assert first["interval"] == [round(first["confidence"] / 2, 4), 1.0]
+    assert others and not any("interval" in row for row in others)
+    assert "interval" in schema["properties"] and "interval" not in schema["required"]
 
 
 def test_findings_may_be_given_in_parts(rule: Rule) -> None:

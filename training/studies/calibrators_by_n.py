@@ -10,7 +10,6 @@ The model answers once (an hour on two cores); what it wrote is kept, and read a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -45,11 +44,6 @@ ARMS: dict[str, tuple[str, bool]] = {  # name → kind, whether it may use signa
 SCORES = {"Brier": "Brier score of the list, 0 to 2", "log loss": "Log loss, nats"}
 
 
-def alone(found: Material) -> Material:
-    """The same cases without signals; covariates stay, and only a list-softmax uses them."""
-    return replace(found, beside=found.beside[:0], signals=())
-
-
 def with_rest(conf: np.ndarray) -> np.ndarray:
     """[n, K+1]: the confidences and what they leave to "something else"."""
     return np.column_stack([conf, np.maximum(0.0, 1.0 - conf.sum(axis=1))])
@@ -60,7 +54,7 @@ def compare(found: Material, sizes: tuple[int, ...], held: int, repeats: int, se
     n = len(found.conf)
     rng = np.random.default_rng(seed)
     out = {score: np.full((len(ARMS), len(sizes), repeats, n), np.nan, dtype=np.float32) for score in SCORES}
-    material_of = {True: found, False: alone(found)}
+    material_of = {True: found, False: found.stated_alone()}
     for repeat in range(repeats):
         order = rng.permutation(n)
         test = order[-held:]
