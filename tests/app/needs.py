@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from served import chromium
 
@@ -17,3 +19,10 @@ MODEL = [
     pytest.mark.skipif(not (shipped_folder() / "model.json").exists(), reason="no model in ddx/assets/model"),
     pytest.mark.skipif(not (cache_dir() / SMOLLM2).exists(), reason=f"run `ddx models get {SMOLLM2}` first"),
 ]
+
+
+def needs_model(test: Callable) -> Callable:
+    """The marks of `MODEL` on one test."""
+    for mark in MODEL:
+        test = mark(test)
+    return test

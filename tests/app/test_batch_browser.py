@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 from finished_job import finished_job
+from needs import BROWSER, needs_model
 from served import Served, chromium, faults, served, settled
 
-from ddx.engines.base_models import SMOLLM2, cache_dir
-from ddx.provenance import shipped_folder
 from ddx.scoring.jobs import Job, all_jobs
 from ddx.scoring.runner import WINDOW
 
@@ -21,10 +20,7 @@ STORIES = (
     "chest pain on exertion, sweating", "wheezing at night, cough", "sore throat and fever",
     "burning pain behind the breastbone after meals", "racing heart and trembling hands",
 )  # fmt: skip
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(chromium() is None, reason="no chromium on this machine"),
-]
+pytestmark = BROWSER
 WAIT = 180_000  # ms, for the model beside other work
 
 
@@ -80,9 +76,7 @@ def page() -> Iterator[Any]:
         yield opened
 
 
-@pytest.mark.model
-@pytest.mark.skipif(not (shipped_folder() / "model.json").exists(), reason="no model in ddx/assets/model")
-@pytest.mark.skipif(not (cache_dir() / SMOLLM2).exists(), reason=f"run `ddx models get {SMOLLM2}` first")
+@needs_model
 def test_a_table_from_upload_to_review(app: Served, page: Any, tmp_path: Path) -> None:
     from playwright.sync_api import expect
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from needs import BROWSER
 from oidc_provider import CLIENT, Provider, provider
 from served import Served, chromium, faults, served, settled
 from site_reviews import fill
@@ -19,10 +20,7 @@ from ddx.store import Store
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(chromium() is None, reason="no chromium on this machine"),
-]
+pytestmark = BROWSER
 ADA = {"sub": "ada", "name": "Ada Lovelace", "email": "ada@example.org", "email_verified": True}
 BEYOND = {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 

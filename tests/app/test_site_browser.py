@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import served
+from needs import BROWSER
 from served import Served, chromium, settled
 from site_reviews import fill
 
@@ -17,10 +18,7 @@ from app.parts.evaluation import evaluation_file
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(chromium() is None, reason="no chromium on this machine"),
-]
+pytestmark = BROWSER
 
 
 @pytest.fixture(scope="module")

@@ -2,111 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import random
 import resource
 import signal
-import subprocess
-import sys
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 
 import pytest
 from keyword_model import KeywordModel
-from typer.testing import CliRunner
+from stopped_runs import Logged, a_table, beside, child, ended_by, go_on, lasting, same, stopped_run
 
 from ddx.case import Case
-from ddx.cli.main import app
 from ddx.differential import Differential
-from ddx.engines.base_models import SMOLLM2, cache_dir
 from ddx.errors import DdxError, InputError
 from ddx.files import write_text
 from ddx.scoring import runner
 from ddx.scoring.journal import Journal, journal_path
 from ddx.scoring.readers import open_table
 from ddx.scoring.runner import WINDOW, score_table
-from ddx.scoring.summary import Summary
-
-WORDS = ("chest pain", "wheezing at night", "cough", "unreadable", "this breaks", "fever")
-
-
-def a_table(folder: Path, rows: int, name: str = "cases.csv") -> Path:
-    """Cases of all sorts: good, bad, repeated here and there, unreadable, breaking the model."""
-    chance = random.Random(rows)
-    lines = ["case_id,age,sex,text"]
-    for i in range(rows):
-        word = WORDS[chance.choices(range(6), (9, 9, 9, 1, 0.2, 9))[0]]
-        lines.append(f"c{i},{'abc' if chance.random() < 0.05 else chance.randrange(90)},F,{word}{' !' * (i % 50)}")
-    path = folder / name
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-class Logged(KeywordModel):
-    """Writes down what it is asked, for the reader of another process, and takes its time."""
-
-    def __init__(self, log: Path, seconds: float = 0.0) -> None:
-        super().__init__()
-        self.log, self.seconds = log, seconds
-
-    def predict_many(self, cases: Sequence[Case], on_done: Callable[[int], None] | None = None) -> list[Differential]:
-        with open(self.log, "a", encoding="utf-8") as handle:
-            handle.write(json.dumps([case.case_id for case in cases]) + "\n")
-        time.sleep(self.seconds)
-        return super().predict_many(cases, on_done)
-
-    def asked(self) -> list[tuple[str, ...]]:
-        return [tuple(json.loads(line)) for line in self.log.read_text(encoding="utf-8").splitlines()]
-
-
-def child(work: Callable[[], object]) -> int:
-    """The process id of a fork that does the work and nothing else."""
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        work()
-        os._exit(0)
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)
-    raise AssertionError("not reached")
-
-
-def ended_by(pid: int) -> int:
-    """The signal that ended a child, 0 when it ended well."""
-    status = os.waitpid(pid, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the child failed"
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-
-
-def go_on(source: Path, out: Path, model: KeywordModel) -> Summary | None:
-    """What whoever finds a killed run does: nothing where it was done, else `--resume`."""
-    if out.exists() and not journal_path(out).exists():
-        return None
-    return score_table(open_table(source), out, model, resume=True)
-
-
-def same(out: Path, reference: Path, rows: int) -> None:
-    assert out.read_bytes() == reference.read_bytes()
-    with open(out, newline="", encoding="utf-8") as handle:
-        assert [row["case_id"] for row in csv.DictReader(handle)] == [f"c{i}" for i in range(rows)]
-
-
-def beside(out: Path) -> list[str]:
-    """The names of the files of a run."""
-    return sorted(path.name for path in out.parent.iterdir() if path.name.startswith(out.name))
-
-
-def lasting(content: dict) -> dict:
-    """What of a sidecar does not depend on how long it took and where it lies."""
-    return {k: v for k, v in content.items() if k not in ("output", "seconds", "seconds_per_case", "resumptions")}
-
 
 SEAMS = 2 * (3 + 1 + 2 + 1)  # before and after: 3 windows, the note on replacing, two renames, the removal
 
@@ -246,13 +162,6 @@ def test_a_run_that_was_never_begun_begins(tmp_path: Path) -> None:
         score_table(table, out, KeywordModel(), resume=True)
 
 
-def stopped_run(folder: Path, rows: int = 2 * WINDOW) -> tuple[Path, Path]:
-    """(table, output) of a run that was stopped after a window."""
-    source, out, asked = a_table(folder, rows), folder / "out.csv", iter([False, True])
-    assert not score_table(open_table(source), out, KeywordModel(), stop=lambda: next(asked)).finished
-    return source, out
-
-
 def test_what_was_begun_otherwise_is_refused(tmp_path: Path) -> None:
     source, out = stopped_run(tmp_path)
     other = KeywordModel()
@@ -354,90 +263,6 @@ def test_without_room_on_the_disk_the_journal_stays_right(tmp_path: Path, limit:
     assert not out.with_name("out.csv.partial").exists()
     score_table(open_table(source), out, KeywordModel(), resume=True)
     assert out.read_bytes() == reference.read_bytes()
-
-
-KILLED = """
-import os, signal, sys, threading
-import ddx.scoring.runner as runner
-from ddx.cli.main import app
-from ddx.scoring.journal import Journal
-runner.WINDOW = 12
-moment, add = float(sys.argv.pop(1)), Journal.add
-def add_and_die(*arguments):
-    add(*arguments)
-    threading.Timer(moment, os.kill, (os.getpid(), signal.SIGKILL)).start()
-if moment:
-    Journal.add = add_and_die
-app()
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.model
-@pytest.mark.skipif(not (cache_dir() / SMOLLM2).exists(), reason=f"run `ddx models get {SMOLLM2}` first")
-def test_the_command_with_the_real_model_is_killed_and_goes_on(tmp_path: Path) -> None:
-    """`ddx score` as a program, killed in its second window: the same bytes as without the kill."""
-    lines = ["case_id,age,sex,text"]
-    lines += [f"c{i},{20 + i},F,{WORDS[i % 3]} for {i} hours; no fever" for i in range(30)]
-    (tmp_path / "cases.csv").write_text("\n".join(lines) + "\n")
-
-    def ddx(moment: float, out: str, *options: str) -> int:
-        arguments = [str(moment), "score", "cases.csv", "-o", out, *options]
-        return subprocess.run([sys.executable, "-c", KILLED, *arguments], cwd=tmp_path, check=False).returncode
-
-    assert ddx(0, "whole.csv") == 0
-    assert ddx(0.2, "out.csv") == -signal.SIGKILL
-    assert beside(tmp_path / "out.csv")[0] == "out.csv.journal.sqlite"
-    assert ddx(0, "out.csv", "--resume") == 0
-    same(tmp_path / "out.csv", tmp_path / "whole.csv", 30)
-    content = json.loads((tmp_path / "out.csv.summary.json").read_text())
-    assert (content["resumptions"], content["asked"]) == (1, 30)
-
-
-# ---------------------------------------------------------------- the command
-
-
-@pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch) -> KeywordModel:
-    """`ddx score` loads this instead of a language model."""
-    keyword, module = KeywordModel(), ModuleType("ddx.model")
-    keyword.engine = SimpleNamespace(counts={})  # type: ignore[attr-defined]
-    module.load_model = lambda *args, **kwargs: keyword  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "ddx.model", module)
-    return keyword
-
-
-def test_an_interrupted_command_says_what_to_run_next(
-    tmp_path: Path, model: KeywordModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source, out = a_table(tmp_path, 2 * WINDOW), tmp_path / "out.csv"
-    arguments = ["score", str(source), "-o", str(out)]
-    answer = model._answer
-
-    def interrupted(case: Case) -> Differential:
-        if int(case.case_id[1:]) >= WINDOW:
-            raise KeyboardInterrupt
-        return answer(case)
-
-    monkeypatch.setattr(model, "_answer", interrupted)
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 130
-    assert result.stderr == f"ddx: interrupted; {WINDOW} rows are kept, the same command with --resume goes on\n"
-    monkeypatch.undo()
-    result = CliRunner().invoke(app, arguments)
-    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-    assert "--resume" in result.stderr
-
-
-def test_the_command_goes_on(tmp_path: Path, model: KeywordModel) -> None:
-    source, out = stopped_run(tmp_path)
-    result = CliRunner().invoke(app, ["score", str(source), "-o", str(out), "--resume", "--keep-journal"])
-    assert result.exit_code == 0
-    assert f"{out}: going on after {WINDOW} of {2 * WINDOW} rows" in result.stderr
-    assert beside(out) == ["out.csv", "out.csv.journal.sqlite", "out.csv.summary.json"]
-    result = CliRunner().invoke(app, ["score", str(source), "-o", str(tmp_path / "new.csv"), "--resume"])
-    assert result.exit_code == 0
-    assert "nothing to go on with, starting at row one" in result.stderr
 
 
 def test_a_sidecar_that_cannot_be_written_leaves_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
