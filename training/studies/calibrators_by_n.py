@@ -10,6 +10,7 @@ The model answers once (an hour on two cores); what it wrote is kept, and read a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,8 @@ from ddx.evaluation.ladder import LADDER, LADDER_STATED_ALONE
 from ddx.evaluation.sample import draw, patient_ids
 from ddx.files import write_text
 from ddx.metrics.aggregate import Estimate, mean_interval, paired_difference
-from ddx.model import load_model
+from ddx.model import CALIBRATOR_STATED, Model, load_model
+from ddx.provenance import shipped_folder
 
 HERE = Path(__file__).resolve().parent
 SIZES = (25, 50, 100, 200, 400, 800, 1600, 2400)
@@ -115,6 +117,34 @@ def _rule(rungs: Sequence[tuple[int, str]]) -> str:
     return ", ".join(f"{kind} from {least:,} cases" for least, kind in rungs)
 
 
+def without_probabilities(model: Model, folder: Path, found: Material) -> list[str]:
+    """What an engine without token probabilities costs: with the calibrator fitted for it, and with the model's own on
+    the stated list in the place of the signals."""
+    path = folder / CALIBRATOR_STATED
+    if not path.exists():
+        return []
+    made_for_it = Calibrator.from_json(path.read_text(encoding="utf-8"), str(path))
+    in_place = replace(found, beside=np.stack([found.conf] * len(found.signals)))
+    with_them, own, fitted_so = (
+        losses(with_rest(applied(calibrator, cases)[0]), found.outcome)
+        for calibrator, cases in (
+            (model.calibrator, found), (model.calibrator, in_place), (made_for_it, found.stated_alone())
+        )
+    )  # fmt: skip
+    lines = ["", "## An engine without token probabilities", ""]
+    for title, loss, reference in (
+        (
+            "Its own (calibrator_stated.json), minus the model's calibrator with token probabilities",
+            fitted_so,
+            with_them,
+        ),
+        ("Its own, minus the model's calibrator with the stated list in the place of the signals", fitted_so, own),
+    ):
+        gaps = [f"{score} {_cell(paired_difference(loss[score], reference[score]))}" for score in SCORES]
+        lines.append(f"- {title}: {', '.join(gaps)}.")
+    return lines
+
+
 def main(
     folder: Annotated[Path | None, typer.Argument(help="A model folder, if not the shipped one.")] = None,
     data: Annotated[Path, typer.Option()] = Path("data/ddxplus"),
@@ -167,6 +197,7 @@ def main(
         f"{len(found.conf):,} of these: "
         + ", ".join(f"{score} {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for score, one in own.items())
         + f". Lists that summed to more than 1 and were rescaled: {int(rescaled.sum()):,} of {len(rescaled):,}.",
+        *without_probabilities(model, shipped_folder() if folder is None else folder, found),
     ]
     write_text(out, "\n".join(lines) + "\n")
     typer.echo(out.read_text(encoding="utf-8"))
