@@ -8,7 +8,7 @@ Named alternatives in the same run: the plain loop; `LLM.chat` of the same vLLM,
 calibration; and the bound that arithmetic sets: a float32 engine that did nothing but the multiplications of these
 prompts and answers, at the speed that this machine multiplies large matrices.
 
-    python benchmarks/bench_score.py --cases 64 --plain 16 --rounds 2 [--first-sentence]
+    python benchmarks/bench_score.py --cases 64 --plain 16 --rounds 2 [--one-sentence]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=64, help="answered together by each engine, in each round")
     parser.add_argument("--plain", type=int, default=16, help="of them by the plain loop, in each round")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--first-sentence", action="store_true", help="of each case: short prompts")
+    parser.add_argument("--one-sentence", action="store_true", help="of a bundled case each: short prompts")
     asked = parser.parse_args()
 
     shipped = shipped_folder()
@@ -49,7 +50,7 @@ def main() -> None:
     plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     ours = load_model()
     vllm = load_model(engine="vllm") if find_spec("vllm") else None
-    cases = examples(asked.cases, asked.first_sentence)
+    cases = examples(asked.cases, asked.one_sentence)
     chats = [messages(ours.prompt_text(case), ours.instructions) for case in cases]
     prompts = [ours.engine.prompt_ids(chat) for chat in chats]  # type: ignore[attr-defined]
     by_length = sorted(range(len(cases)), key=lambda i: len(prompts[i]))
@@ -98,11 +99,18 @@ def main() -> None:
     )
 
 
-def examples(n: int, first_sentence: bool) -> list[Case]:
-    """The bundled cases, repeated if need be."""
+def examples(n: int, one_sentence: bool) -> list[Case]:
+    """The bundled cases, or their sentences as cases, first all the first ones; repeated if need be."""
     demos = [demo.case for demo in demo_cases()]
-    found = [demos[i % len(demos)] for i in range(n)]
-    return [replace(case, text=case.text.split(". ")[0] + ".") for case in found] if first_sentence else found
+    if one_sentence:
+        parts = [case.text.rstrip(".").split(". ") for case in demos]
+        demos = [
+            replace(case, text=part + ".")
+            for nth in zip_longest(*parts)
+            for case, part in zip(demos, nth, strict=True)
+            if part is not None
+        ]
+    return [demos[i % len(demos)] for i in range(n)]
 
 
 def mean(done: Sequence[Run], which: int) -> float:

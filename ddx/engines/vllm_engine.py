@@ -26,6 +26,7 @@ __all__ = ["VllmEngine"]
 
 _LONGEST = 4096  # tokens of a prompt and its answer together
 _CACHE_GIB = 2  # of keys and values, on a CPU
+_TOKENS = 1024  # of one pass, on a CPU: what a layer makes of them still fits in its own cache
 _BLOCK = 32  # tokens: vLLM's CPU kernels want a multiple, and a shorter block finds more of a shared prompt
 # Before vllm is imported. In one process it uses all cores; with its own processes, one core less, which it spins on.
 _SETTINGS = {
@@ -55,7 +56,10 @@ class VllmEngine(ChatTokens):
         longest = _longest(folder)
         super().__init__(folder, min(max_prompt_tokens, longest // 2))
         self.device, self.dtype = _device(dtype)
-        on_cpu = {"kv_cache_memory_bytes": _CACHE_GIB << 30, "block_size": _BLOCK, "enforce_eager": True}
+        on_cpu = {
+            "kv_cache_memory_bytes": _CACHE_GIB << 30, "block_size": _BLOCK, "max_num_batched_tokens": _TOKENS,
+            "enforce_eager": True,
+        }  # fmt: skip
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.llm = vllm.LLM(
