@@ -60,6 +60,9 @@ class SFTConfig(BaseModel):
         {1: 0.7, 2: 0.15, 5: 0.15},
         description="how many lines of an answer are taught: weights. The first says most and costs least",
     )
+    dense: bool = Field(
+        False, description="at each earlier point too, the first token of the answer, for seven tokens of the prompt"
+    )
     narrative_share: float = Field(0.25, ge=0, le=1)
     teaching_epochs: float = Field(3.0, ge=0)
     soft_names: float = Field(0.5, ge=0, lt=1, description="weight of the teacher's whole posterior at each name")

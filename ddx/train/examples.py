@@ -40,10 +40,11 @@ def build(config: SFTConfig, tokenizer: Any, teacher: Tabular) -> list[Pack]:
     writer = AnswerWriter(encode, [c.short for c in vocabulary], end_token(tokenizer), config.soft_names)
     groups: list[list[tuple[list[int], Answer]]] = []
     patients = _drawn(load_split(config.data, "train"), config, rng)
-    for patient, register, cases, targets in presentations(patients, config, teacher, rng):
+    for patient, register, cases, targets, answered in presentations(patients, config, teacher, rng):
         seed = wording_seed(patient) + config.seed
         prompts = [prompt(render(case, register, seed)) for case in cases]
-        answers = [writer.write(target, _lines(config, rng)) for target in targets]
+        lines = [_lines(config, rng) if whole else 0 for whole in answered]
+        answers = [writer.write(target, n) for target, n in zip(targets, lines, strict=True)]
         groups.append(list(zip(prompts, answers, strict=True)))
     if config.teaching is not None and config.teaching_epochs > 0:
         vignettes = teaching_vignettes(config.teaching)
@@ -85,23 +86,26 @@ def end_token(tokenizer: Any) -> int:
 
 def presentations(
     patients: Sequence[Patient], config: SFTConfig | NanoConfig, teacher: Tabular, rng: random.Random
-) -> Iterator[tuple[Patient, Register, list[Case], list[Target]]]:
-    """(patient, register, cases, targets), the teacher asked in large batches."""
+) -> Iterator[tuple[Patient, Register, list[Case], list[Target], list[bool]]]:
+    """(patient, register, cases, targets, which of them are answered), the teacher asked in large batches. A dense
+    config adds the points between the second finding and the last drawn one, which are not answered."""
+    dense = isinstance(config, SFTConfig) and config.dense
     for start in range(0, len(patients), 2000):
-        rows: list[tuple[Patient, Register, list[Case]]] = []
+        rows: list[tuple[Patient, Register, list[Case], list[bool]]] = []
         for patient in patients[start : start + 2000]:
             items = interview(patient)
             points = rng.choices(list(config.points), list(config.points.values()), k=config.cuts)
             cuts = [rng.randint(1, len(items)) if p == "random" else stage_length(items, p) for p in points]
-            chosen = sorted(set(cuts))
+            chosen = sorted({*cuts, *(range(2, max(cuts)) if dense else ())})
             register: Register = "narrative" if rng.random() < config.narrative_share else "terse"
-            rows.append((patient, register, [case_of(patient, items[:cut], str(cut)) for cut in chosen]))
-        p, m = teacher.predict([case for _, _, cases in rows for case in cases])
+            cases = [case_of(patient, items[:cut], str(cut)) for cut in chosen]
+            rows.append((patient, register, cases, [cut in cuts for cut in chosen]))
+        p, m = teacher.predict([case for _, _, cases, _ in rows for case in cases])
         at = 0
-        for patient, register, cases in rows:
+        for patient, register, cases, answered in rows:
             targets: list[Target] = [from_teacher(p[at + i], m[at + i], config.k) for i in range(len(cases))]
             at += len(cases)
-            yield patient, register, cases, targets
+            yield patient, register, cases, targets, answered
 
 
 def _lines(config: SFTConfig, rng: random.Random) -> int:

@@ -53,7 +53,7 @@ def chats(config: NanoConfig, teacher: Tabular) -> list[Chat]:
         raise InputError(f"patients is {config.patients:,}, but {config.data} has {len(patients):,} to train on")
     found: list[Chat] = []
     drawn = rng.sample(patients, config.patients)
-    for patient, register, cases, targets in presentations(drawn, config, teacher, rng):
+    for patient, register, cases, targets, _ in presentations(drawn, config, teacher, rng):
         for case, target in zip(cases, targets, strict=True):
             text = render(case, register, wording_seed(patient) + config.seed)
             format_ = single if config.single_share and rng.random() < config.single_share else lists

@@ -56,8 +56,12 @@ class AnswerWriter:
         self.space = encode("a 1")[1]
 
     def write(self, target: Target, lines: int) -> Answer:
-        """The first `lines` lines of the answer; the end token stands only behind a whole list."""
+        """The first `lines` lines of the answer; the end token stands only behind a whole list. With 0, the first token
+        of the first name: which condition comes first, at no more tokens than the prompt has."""
         answer, left = Answer(), np.array(target.scores, dtype=float)
+        if lines == 0:
+            self._name(answer, target.listed[0], left)
+            return Answer(answer.tokens[:1], answer.targets[:1])
         for number, (index, confidence) in enumerate(zip(target.listed, target.confidence, strict=True)):
             if number == lines:
                 return answer

@@ -1,0 +1,56 @@
+"""What the warm start is shown: points of an interview, and how much of each answer is taught."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ddx.data.ddxplus import Patient
+from ddx.data.prepare import load_split
+from ddx.data.stages import interview, stage_length
+from ddx.evaluation.tabular import Tabular, shipped_tabular
+from ddx.train.config import SFTConfig
+from ddx.train.examples import presentations
+from ddx.train.packing import AnswerWriter
+from ddx.train.targets import Target
+
+Shown = list[tuple[Patient, list[int], list[bool]]]
+
+
+@pytest.fixture(scope="module")
+def patients(some_patients: Callable[[int], Path]) -> list[Patient]:
+    return load_split(some_patients(60), "train")
+
+
+def _shown(patients: list[Patient], dense: bool) -> Shown:
+    config = SFTConfig(cuts=1, points={"half": 0.8, "initial": 0.2}, dense=dense)
+    rows = presentations(patients, config, Tabular.load(shipped_tabular()), random.Random(0))
+    return [(row[0], [int(case.case_id.rsplit("-", 1)[1]) for case in row[2]], row[4]) for row in rows]
+
+
+def test_a_dense_run_adds_the_points_between_and_answers_the_drawn_ones_only(patients: list[Patient]) -> None:
+    plain, dense = _shown(patients, False), _shown(patients, True)
+    assert len(plain) == len(dense) == len(patients)
+    for (patient, drawn, answered), (_, points, whole) in zip(plain, dense, strict=True):
+        assert drawn[0] in (1, stage_length(interview(patient), "half"))
+        assert answered == [True]
+        assert points == ([1] if drawn == [1] else [*range(2, drawn[0]), drawn[0]])
+        assert whole == [point in drawn for point in points]
+
+
+def test_no_line_teaches_which_name_begins_and_nothing_else() -> None:
+    def encode(text: str) -> list[int]:
+        return list(text.encode())
+
+    writer = AnswerWriter(encode, ["flu", "gout", "fever"], end=0, soft=0.5)
+    target = Target((1, 0), (0.6, 0.3), np.array([0.3, 0.6, 0.1]))
+    answer = writer.write(target, 0)
+    assert answer.tokens == encode("g")
+    assert answer.targets == [pytest.approx({encode("g")[0]: 0.8, encode("f")[0]: 0.2})]
+    whole = writer.write(target, 1)
+    assert (whole.tokens[0], whole.targets[0]) == (answer.tokens[0], answer.targets[0])
+    assert bytes(whole.tokens) == b"gout 60\n"
