@@ -14,6 +14,17 @@ Status = Literal["ok", "repaired", "partial", "truncated", "empty", "failed"]
 NOTICE = "Decision support for research use; not a medical device."
 
 
+def percent(p: float) -> str:
+    """A probability as a whole percent; never 0 % or 100 % for what is neither.
+
+    >>> percent(0.6234), percent(0.002), percent(0.998), percent(0.0)
+    ('62 %', '<1 %', '>99 %', '0 %')
+    """
+    if 0 < p < 0.01:
+        return "<1 %"
+    return ">99 %" if 0.99 < p < 1 else f"{100 * p:.0f} %"
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """One line of a differential.

@@ -6,10 +6,9 @@ import streamlit as st
 
 from app.parts.engine import model_folder
 from ddx.calibration.selective import Abstention
-from ddx.differential import Differential
+from ddx.differential import Differential, percent
 from ddx.errors import InputError
 from ddx.evaluation.promises import read_promises
-from ddx.evaluation.words import percent
 
 __all__ = ["advice"]
 

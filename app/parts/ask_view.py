@@ -8,9 +8,8 @@ import streamlit as st
 
 from app.parts.engine import InLine, engine
 from app.parts.state import Open
-from ddx.differential import Differential
+from ddx.differential import Differential, percent
 from ddx.errors import DdxError
-from ddx.evaluation.words import percent
 from ddx.explain.ask_next import Question, answers_by_model, rank_questions
 
 __all__ = ["ask_next"]

@@ -15,8 +15,8 @@ import streamlit as st
 from app.parts import theme
 from app.parts.batch_row import ALARM, row_detail
 from app.parts.batch_words import duration
+from ddx.differential import percent
 from ddx.errors import InputError
-from ddx.evaluation.words import percent
 from ddx.scoring.jobs import FORMS, Job
 from ddx.scoring.jobs import Order as JobOrder
 from ddx.scoring.results import Line, Order, Results

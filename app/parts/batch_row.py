@@ -10,8 +10,8 @@ from app.parts.batch_words import literal
 from app.parts.case_entry import MAX_CHARACTERS, OWN
 from app.parts.texts import case_line
 from ddx.case import Case
+from ddx.differential import percent
 from ddx.errors import InputError
-from ddx.evaluation.words import percent
 from ddx.scoring.jobs import Job
 from ddx.scoring.results import Line, Results
 from ddx.vignette import header, render

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.parts import records
 from app.parts.state import Open
-from ddx.evaluation.words import percent
+from ddx.differential import percent
 from ddx.review import Kept
 from ddx.vocabulary import load_vocabulary
 from ddx.vocabulary.matching import Matcher

@@ -6,8 +6,7 @@ import html
 
 from app.parts.settings import Display
 from app.parts.texts import STATUS, band, bands_line, how_to_read
-from ddx.differential import Diagnosis, Differential
-from ddx.evaluation.words import percent
+from ddx.differential import Diagnosis, Differential, percent
 
 MUST_NOT_MISS = "Must not miss"
 UNMATCHED = "Not in the vocabulary, no code"

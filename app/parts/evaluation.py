@@ -12,8 +12,9 @@ import streamlit as st
 
 import ddx
 from ddx.case import Case
+from ddx.differential import percent
 from ddx.errors import InputError
-from ddx.evaluation.words import STAGES, percent
+from ddx.evaluation.words import STAGES
 
 RUN = "Run `ddx eval`, which measures the model on the standard sample and writes it."
 

@@ -11,6 +11,7 @@ import streamlit as st
 from app.parts.engine import InLine, engine
 from app.parts.state import Open
 from ddx.case import Case
+from ddx.differential import percent
 from ddx.errors import DdxError
 from ddx.explain.effects import Change, Effect, Evidence, effects_of, identity
 from ddx.explain.findings import finding_changes
@@ -61,7 +62,7 @@ def evidence(opened: Open) -> None:
         st.html(marked_html(opened.review.case, found, key))
     absent = missing_findings(opened.review.case, key)
     if absent:
-        parts = ", ".join(f"{m.name} ({100 * m.chance:.0f} %)" for m in absent)
+        parts = ", ".join(f"{m.name} ({percent(m.chance)})" for m in absent)
         st.html(
             '<p class="ddx-reading"><strong>Not stated</strong>, though usual with this condition among synthetic '
             f"patients: {html.escape(parts)}. That is missing, not conflicting: it counts neither for nor against.</p>"

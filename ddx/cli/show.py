@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from ddx.differential import NOTICE, Differential
+from ddx.differential import NOTICE, Differential, percent
 
 __all__ = ["bars", "print_differential", "stderr_console", "ticker"]
 
@@ -54,7 +54,7 @@ def print_differential(differential: Differential, console: Console | None = Non
         note = "must not miss" if d.must_not_miss else "not in the vocabulary" if d.key is None else ""
         bar = _bar(d.confidence, console)
         if d.interval is not None:
-            bar.append(f" ({100 * d.interval[0]:.0f} to {100 * d.interval[1]:.0f} %)")
+            bar.append(f" ({percent(d.interval[0])} to {percent(d.interval[1])})")
         table.add_row(str(d.rank), Text(d.name), d.icd10 or "", bar, Text(note))
     if differential.other is not None and differential.diagnoses:
         table.add_row("", Text("Something else"), "", _bar(differential.other, console), "")
@@ -75,5 +75,4 @@ def print_differential(differential: Differential, console: Console | None = Non
 def _bar(confidence: float, console: Console) -> Text:
     full, rest = ("█", "░") if "utf" in console.encoding.lower() else ("#", ".")
     filled = round(_BAR * min(1.0, max(0.0, confidence)))
-    percent = "<1" if 0 < confidence < 0.005 else f"{100 * confidence:.0f}"
-    return Text(f"{full * filled}{rest * (_BAR - filled)} {percent:>3} %")
+    return Text(f"{full * filled}{rest * (_BAR - filled)} {percent(confidence):>5}")

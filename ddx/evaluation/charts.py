@@ -10,7 +10,8 @@ from typing import Any
 
 import altair as alt
 
-from ddx.evaluation.words import count, percent
+from ddx.differential import percent
+from ddx.evaluation.words import count
 
 SIDE = 400  # pixels of the plot's side
 CELLS = 20  # of the histogram: 5 points of confidence each

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ddx.evaluation.words import cell, count, percent
+from ddx.differential import percent
+from ddx.evaluation.words import cell, count
 
 __all__ = ["held", "promise_lines", "promise_rows"]
 

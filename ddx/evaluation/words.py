@@ -44,21 +44,6 @@ WAYS_NOTE = (
 )
 
 
-def percent(p: float, digits: int = 0) -> str:
-    """A probability as a whole percent; never 0 % or 100 % for what is neither.
-
-    >>> percent(0.6234), percent(0.002), percent(0.998), percent(0.0)
-    ('62 %', '<1 %', '>99 %', '0 %')
-    """
-    if 0 < p < 0.5 * 10 ** -(digits + 2):
-        return f"<{10**-digits:g} %"
-    if 0 < p < 0.01 and digits == 0:
-        return "<1 %"
-    if 0.99 < p < 1 and digits == 0:
-        return ">99 %"
-    return f"{100 * p:.{digits}f} %"
-
-
 def interval(figure: Mapping[str, Any], scale: str = "number", digits: int = 3) -> str:
     """A figure with its 95 % interval: "0.985 (0.978–0.991)" or "98.5 % (97.8–99.1)"."""
     value, low, high = figure.get("value"), figure.get("low"), figure.get("high")

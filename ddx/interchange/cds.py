@@ -13,9 +13,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ddx.differential import NOTICE, Differential
+from ddx.differential import NOTICE, Differential, percent
 from ddx.errors import InputError
-from ddx.interchange.words import percent
 from ddx.review import Review
 
 __all__ = ["OVERRIDE_REASONS", "SUMMARY", "to_card"]

@@ -21,7 +21,7 @@ from datetime import datetime
 from typing import Any
 
 from ddx.case import Case
-from ddx.differential import NOTICE
+from ddx.differential import NOTICE, percent
 from ddx.errors import InputError
 from ddx.interchange.terms import (
     AI_ASSERTED,
@@ -36,7 +36,7 @@ from ddx.interchange.terms import (
     coding,
     concept,
 )
-from ddx.interchange.words import aware, percent
+from ddx.interchange.words import aware
 from ddx.review import Kept, Review
 from ddx.vignette import group
 from ddx.vocabulary.findings import FindingDef, load_findings

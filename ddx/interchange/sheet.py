@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ddx.differential import NOTICE
-from ddx.interchange.words import aware, case_line, finding_words, percent, when_words
+from ddx.differential import NOTICE, percent
+from ddx.interchange.words import aware, case_line, finding_words, when_words
 from ddx.review import Kept, Review
 from ddx.vocabulary import load_vocabulary
 

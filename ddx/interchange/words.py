@@ -8,23 +8,12 @@ from ddx.case import Case, Finding
 from ddx.errors import InputError
 from ddx.vignette import group, write_items
 
-__all__ = ["age_words", "aware", "case_line", "finding_words", "percent", "when_words"]
+__all__ = ["age_words", "aware", "case_line", "finding_words", "when_words"]
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip  # not calendar.month_name: it follows the locale
-
-
-def percent(p: float) -> str:
-    """A probability as a whole percent; never 0 % or 100 % for what is neither.
-
-    >>> percent(0.6234), percent(0.002), percent(0.998), percent(0.0)
-    ('62 %', '<1 %', '>99 %', '0 %')
-    """
-    if 0 < p < 0.01:
-        return "<1 %"
-    return ">99 %" if 0.99 < p < 1 else f"{100 * p:.0f} %"
 
 
 def age_words(age: float | None) -> str:
