@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 import ddx
+from app.parts import calibrators
 from ddx.case import Case
 from ddx.differential import Differential
 from ddx.engines.base_models import resolve
@@ -100,7 +101,8 @@ class Engine:
 
 
 class InLine:
-    """The model for jobs of many cases (`ddx.explain`): in parts, so that other sessions' cases come between."""
+    """The model for jobs of many cases (`ddx.explain`): in parts, so that other sessions' cases come between. Where
+    this site has a calibrator in use, the confidences are the site's, as on the list beside which they are shown."""
 
     def __init__(self, engine: Engine, on_done: Callable[[int], None] = lambda n: None) -> None:
         self._engine, self._on_done = engine, on_done
@@ -112,7 +114,7 @@ class InLine:
         found: list[Differential] = []
         for start in range(0, len(cases), PART):
             part = worker.submit(cases[start : start + PART])
-            found += [self._engine.result(answer) for answer in part]
+            found += [calibrators.apply(self._engine.result(answer)) for answer in part]
             for heard in (self._on_done, on_done):
                 if heard is not None:
                     heard(len(part))

@@ -9,18 +9,26 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
+from keyword_model import KeywordModel
 from site_reviews import MODEL, fill
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from app.parts import calibrators
+from app.parts.engine import Engine, InLine
 from app.parts.evaluation import evaluation_file
+from ddx.case import Case
 from ddx.cli.main import app as command_line
 from ddx.differential import Diagnosis, Differential
+from ddx.explain.effects import effects_of
+from ddx.explain.spans import span_changes
+from ddx.service.worker import Worker
 from ddx.store import Store
+from ddx.vocabulary import load_vocabulary
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 EVALUATION = evaluation_file()
@@ -128,6 +136,34 @@ def test_a_calibrator_is_made_compared_put_into_use_and_rolled_back(site: Path, 
          {"site_calibrator/now/none": None, "site_calibrator/before/1": first}),
     ]  # fmt: skip
     assert not app.exception
+
+
+def test_evidence_is_weighed_in_the_confidences_of_the_list(site: Path, many: Path) -> None:
+    model = KeywordModel()
+    model.info = dict(MODEL)
+    model.vocabulary = load_vocabulary()  # type: ignore[attr-defined]
+    case = Case("c", text="Tight chest. Tired.")
+    with closing(Worker(model)) as worker:
+        engine = Ready(model, worker)
+        own = effects_of(InLine(engine), case, span_changes(case))  # type: ignore[arg-type]
+        shutil.copy(many, site / "reviews.sqlite")
+        app = open_page("reliability")
+        app.button(key="recalibrate").click().run()
+        app.button(key="site_activate").click().run()
+        finding = effects_of(InLine(engine), case, span_changes(case))  # type: ignore[arg-type]
+    assert finding.differential == calibrators.apply(own.differential) != own.differential
+    key = "Possible NSTEMI / STEMI"
+    assert 0 < finding.effects[0].weights[key] < own.effects[0].weights[key]
+
+
+class Ready(Engine):
+    """An engine whose model is there already."""
+
+    def __init__(self, model: Any, worker: Worker) -> None:
+        self._ready = (model, worker)
+
+    def loaded(self) -> tuple[Any, Worker]:
+        return self._ready
 
 
 def test_what_cant_be_logged_is_not_done_and_the_page_says_so(site: Path, many: Path) -> None:
