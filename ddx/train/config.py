@@ -61,7 +61,7 @@ class SFTConfig(BaseModel):
         description="how many lines of an answer are taught: weights. The first says most and costs least",
     )
     dense: bool = Field(
-        False, description="at each earlier point too, the first token of the answer, for seven tokens of the prompt"
+        False, description="in terse texts at earlier points too, the first token of the answer, for seven tokens each"
     )
     narrative_share: float = Field(0.25, ge=0, le=1)
     teaching_epochs: float = Field(3.0, ge=0)

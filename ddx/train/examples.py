@@ -23,6 +23,8 @@ from ddx.vignette import render
 from ddx.vocabulary import load_vocabulary
 from ddx.vocabulary.findings import Register
 
+_DENSE = 10  # points before the last: a patient's points stay in one pack, whose memory grows with its square
+
 
 def build(config: SFTConfig, tokenizer: Any, teacher: Tabular) -> list[Pack]:
     """All packs of a run, in training order; the same config and data give the same packs."""
@@ -88,7 +90,7 @@ def presentations(
     patients: Sequence[Patient], config: SFTConfig | NanoConfig, teacher: Tabular, rng: random.Random
 ) -> Iterator[tuple[Patient, Register, list[Case], list[Target], list[bool]]]:
     """(patient, register, cases, targets, which of them are answered), the teacher asked in large batches. A dense
-    config adds the points between the second finding and the last drawn one, which are not answered."""
+    config adds points from the second finding on to the last drawn one to terse texts, which are not answered."""
     dense = isinstance(config, SFTConfig) and config.dense
     for start in range(0, len(patients), 2000):
         rows: list[tuple[Patient, Register, list[Case], list[bool]]] = []
@@ -96,8 +98,10 @@ def presentations(
             items = interview(patient)
             points = rng.choices(list(config.points), list(config.points.values()), k=config.cuts)
             cuts = [rng.randint(1, len(items)) if p == "random" else stage_length(items, p) for p in points]
-            chosen = sorted({*cuts, *(range(2, max(cuts)) if dense else ())})
             register: Register = "narrative" if rng.random() < config.narrative_share else "terse"
+            # a narrative brings findings together, so that its earlier points do not begin like the last one
+            between = range(max(2, max(cuts) - _DENSE), max(cuts)) if dense and register == "terse" else ()
+            chosen = sorted({*cuts, *between})
             cases = [case_of(patient, items[:cut], str(cut)) for cut in chosen]
             rows.append((patient, register, cases, [cut in cuts for cut in chosen]))
         p, m = teacher.predict([case for _, _, cases, _ in rows for case in cases])

@@ -26,8 +26,10 @@ def patients(some_patients: Callable[[int], Path]) -> list[Patient]:
     return load_split(some_patients(60), "train")
 
 
-def _shown(patients: list[Patient], dense: bool) -> Shown:
-    config = SFTConfig(cuts=1, points={"half": 0.8, "initial": 0.2}, dense=dense)
+def _shown(patients: list[Patient], dense: bool, narrative: float = 0.0) -> Shown:
+    config = SFTConfig(
+        cuts=1, points={"half": 0.5, "full": 0.3, "initial": 0.2}, dense=dense, narrative_share=narrative
+    )
     rows = presentations(patients, config, Tabular.load(shipped_tabular()), random.Random(0))
     return [(row[0], [int(case.case_id.rsplit("-", 1)[1]) for case in row[2]], row[4]) for row in rows]
 
@@ -36,10 +38,13 @@ def test_a_dense_run_adds_the_points_between_and_answers_the_drawn_ones_only(pat
     plain, dense = _shown(patients, False), _shown(patients, True)
     assert len(plain) == len(dense) == len(patients)
     for (patient, drawn, answered), (_, points, whole) in zip(plain, dense, strict=True):
-        assert drawn[0] in (1, stage_length(interview(patient), "half"))
+        items = interview(patient)
+        assert drawn[0] in (1, stage_length(items, "half"), len(items))
         assert answered == [True]
-        assert points == ([1] if drawn == [1] else [*range(2, drawn[0]), drawn[0]])
+        assert points == ([1] if drawn == [1] else [*range(2, drawn[0]), drawn[0]][-11:])
         assert whole == [point in drawn for point in points]
+    assert max(drawn[0] for _, drawn, _ in plain) > 12  # more points than a pack should hold
+    assert _shown(patients, True, narrative=1.0) == _shown(patients, False, narrative=1.0)
 
 
 def test_no_line_teaches_which_name_begins_and_nothing_else() -> None:
