@@ -6,6 +6,7 @@ import html
 
 import streamlit as st
 
+from app.parts import calibrators
 from app.parts.engine import InLine, engine
 from app.parts.state import Open
 from ddx.differential import Differential, percent
@@ -50,7 +51,7 @@ def ask_next(opened: Open) -> None:
     if st.button("Ask with “yes” and with “no”", key="ask_both", icon=":material/alt_route:"):
         try:
             with st.spinner("Asking the model twice …"):
-                model = InLine(engine())
+                model = InLine(engine(), calibrators.apply)
                 [answers] = answers_by_model(model, opened.review.case, [questions[code]])  # type: ignore[arg-type]
                 opened.answers[code] = answers
         except DdxError as error:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 import ddx
-from app.parts import calibrators
 from ddx.case import Case
 from ddx.differential import Differential
 from ddx.engines.base_models import resolve
@@ -101,11 +100,16 @@ class Engine:
 
 
 class InLine:
-    """The model for jobs of many cases (`ddx.explain`): in parts, so that other sessions' cases come between. Where
-    this site has a calibrator in use, the confidences are the site's, as on the list beside which they are shown."""
+    """The model for jobs of many cases (`ddx.explain`): in parts, so that other sessions' cases come between. `adjust`
+    makes each answer the one that is shown, such as with this site's confidences."""
 
-    def __init__(self, engine: Engine, on_done: Callable[[int], None] = lambda n: None) -> None:
-        self._engine, self._on_done = engine, on_done
+    def __init__(
+        self,
+        engine: Engine,
+        adjust: Callable[[Differential], Differential],
+        on_done: Callable[[int], None] = lambda n: None,
+    ) -> None:
+        self._engine, self._adjust, self._on_done = engine, adjust, on_done
         self.vocabulary = engine.loaded()[0].vocabulary
 
     def predict_many(self, cases: Sequence[Case], on_done: Callable[[int], None] | None = None) -> list[Differential]:
@@ -114,7 +118,7 @@ class InLine:
         found: list[Differential] = []
         for start in range(0, len(cases), PART):
             part = worker.submit(cases[start : start + PART])
-            found += [calibrators.apply(self._engine.result(answer)) for answer in part]
+            found += [self._adjust(self._engine.result(answer)) for answer in part]
             for heard in (self._on_done, on_done):
                 if heard is not None:
                     heard(len(part))

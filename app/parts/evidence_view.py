@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from app.parts import calibrators
 from app.parts.engine import InLine, engine
 from app.parts.state import Open
 from ddx.case import Case
@@ -88,7 +89,7 @@ def _make(opened: Open, fine: bool = False) -> bool:
         bar.progress(min(1.0, done / (len(changes) + 1)), f"{done} of {len(changes) + 1} answers")
 
     try:
-        model = InLine(engine(), heard)
+        model = InLine(engine(), calibrators.apply, heard)
         opened.evidence = effects_of(model, case, changes)  # type: ignore[arg-type]
     except DdxError as error:
         st.error(str(error), icon=":material/error:")

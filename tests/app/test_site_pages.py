@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -145,15 +147,28 @@ def test_evidence_is_weighed_in_the_confidences_of_the_list(site: Path, many: Pa
     case = Case("c", text="Tight chest. Tired.")
     with closing(Worker(model)) as worker:
         engine = Ready(model, worker)
-        own = effects_of(InLine(engine), case, span_changes(case))  # type: ignore[arg-type]
+        own = effects_of(InLine(engine, calibrators.apply), case, span_changes(case))  # type: ignore[arg-type]
         shutil.copy(many, site / "reviews.sqlite")
         app = open_page("reliability")
         app.button(key="recalibrate").click().run()
         app.button(key="site_activate").click().run()
-        finding = effects_of(InLine(engine), case, span_changes(case))  # type: ignore[arg-type]
+        finding = effects_of(InLine(engine, calibrators.apply), case, span_changes(case))  # type: ignore[arg-type]
     assert finding.differential == calibrators.apply(own.differential) != own.differential
     key = "Possible NSTEMI / STEMI"
     assert 0 < finding.effects[0].weights[key] < own.effects[0].weights[key]
+
+
+def test_any_part_of_the_app_can_be_imported_first() -> None:
+    """Whichever page is opened first; in a process of its own, as a circle of imports shows only there."""
+    names = [f"app.parts.{part.stem}" for part in (MAIN.parent / "parts").glob("[a-z]*.py")]
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names}:\n"
+        "    for known in [m for m in sys.modules if m.split('.')[0] == 'app']: del sys.modules[known]\n"
+        "    importlib.import_module(name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=MAIN.parents[1], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-800:]
 
 
 class Ready(Engine):
