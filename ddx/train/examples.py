@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,8 @@ _DENSE = 10  # points before the last: a patient's points stay in one pack, whos
 def build(config: SFTConfig, tokenizer: Any, teacher: Tabular) -> list[Pack]:
     """All packs of a run, in training order; the same config and data give the same packs."""
     rng = random.Random(config.seed)
-    format_ = LinesFormat(config.k)
     vocabulary = load_vocabulary()
-
-    def encode(text: str) -> list[int]:
-        return tokenizer(text, add_special_tokens=False)["input_ids"]
-
-    def prompt(text: str) -> list[int]:
-        chat = messages(text, format_.instructions())
-        return encode(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
-
-    writer = AnswerWriter(encode, [c.short for c in vocabulary], end_token(tokenizer), config.soft_names)
+    prompt, writer = writers(tokenizer, config)
     groups: list[list[tuple[list[int], Answer]]] = []
     patients = _drawn(load_split(config.data, "train"), config, rng)
     for patient, register, cases, targets, answered in presentations(patients, config, teacher, rng):
@@ -59,6 +50,21 @@ def build(config: SFTConfig, tokenizer: Any, teacher: Tabular) -> list[Pack]:
     for group in groups:
         packer.add(group)
     return packer.close()
+
+
+def writers(tokenizer: Any, config: SFTConfig) -> tuple[Callable[[str], list[int]], AnswerWriter]:
+    """What turns a case's text into the tokens of a prompt, and what turns targets into those of an answer."""
+    format_ = LinesFormat(config.k)
+
+    def encode(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def prompt(text: str) -> list[int]:
+        chat = messages(text, format_.instructions())
+        return encode(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+
+    names = [c.short for c in load_vocabulary()]
+    return prompt, AnswerWriter(encode, names, end_token(tokenizer), config.soft_names)
 
 
 def _drawn(patients: list[Patient], config: SFTConfig, rng: random.Random) -> list[Patient]:

@@ -22,35 +22,25 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ddx.data.prepare import load_split
 from ddx.data.stages import STAGES, Stage, wording_seed
 from ddx.engines.base_models import resolve
-from ddx.errors import InputError
 from ddx.evaluation.tabular import Tabular, shipped_tabular
-from ddx.formats import LinesFormat
 from ddx.metrics.aggregate import Estimate, mean_interval, paired_difference
-from ddx.prompt import messages
 from ddx.train.config import SFTConfig
-from ddx.train.examples import end_token, presentations
-from ddx.train.packing import AnswerWriter, Pack, Packer
+from ddx.train.examples import presentations, writers
+from ddx.train.packing import Pack, Packer
 from ddx.train.sft import collate
 from ddx.vignette import render
-from ddx.vocabulary import load_vocabulary
 
 
 def packs_of(tokenizer: Any, data: Path, stage: Stage, patients: int, seed: int) -> list[Pack]:
     """Packs whose only targets are those of the first token, a presentation of each patient."""
     config = SFTConfig(cuts=1, points={stage: 1.0}, narrative_share=0.2)
-    format_ = LinesFormat(config.k)
-
-    def encode(text: str) -> list[int]:
-        return tokenizer(text, add_special_tokens=False)["input_ids"]
-
-    writer = AnswerWriter(encode, [c.short for c in load_vocabulary()], end_token(tokenizer), config.soft_names)
+    prompt, writer = writers(tokenizer, config)
     rng = random.Random(seed)
     drawn = rng.sample(load_split(data, "dev"), patients)
     packer = Packer(config.tokens_per_pack)
     for patient, register, cases, targets, _ in presentations(drawn, config, Tabular.load(shipped_tabular()), rng):
-        chat = messages(render(cases[0], register, wording_seed(patient)), format_.instructions())
-        prompt = encode(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
-        packer.add([(prompt, writer.write(targets[0], 0))])
+        text = render(cases[0], register, wording_seed(patient))
+        packer.add([(prompt(text), writer.write(targets[0], 0))])
     return packer.close()
 
 
@@ -80,7 +70,7 @@ def main(
 ) -> None:
     """Print the distance of each adapter to the teacher."""
     if stage not in STAGES:
-        raise InputError(f"--stage {stage}: not one of {', '.join(STAGES)}")
+        raise typer.BadParameter(f"--stage {stage}: not one of {', '.join(STAGES)}")
     folder = resolve(base)
     packs = packs_of(AutoTokenizer.from_pretrained(folder), data, stage, patients, seed)
     first: tuple[np.ndarray, np.ndarray] | None = None
