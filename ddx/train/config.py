@@ -30,6 +30,25 @@ class TabularConfig(BaseModel):
     seed: int = 0
 
 
+class TeacherConfig(BaseModel):
+    """The teacher of a warm start (`ddx.train.teacher`): naive Bayes and networks that correct it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    method: Literal["teacher"] = "teacher"
+    data: Path = Path("data/ddxplus")
+    membership: Path | None = Field(None, description="whose membership head it takes over; null: the shipped one's")
+    out: Path = Path("runs/teacher")
+    seed: int = 0
+    cuts: int = Field(3, ge=0, description="random points of each interview, beside the four stages")
+    networks: int = Field(2, ge=1, description="their logits are averaged")
+    hidden: int = Field(256, ge=8)
+    dropout: float = Field(0.3, ge=0, lt=1)
+    epochs: int = Field(6, ge=1)
+    batch: int = Field(1024, ge=1)
+    learning_rate: PositiveFloat = 2e-3
+
+
 class SFTConfig(BaseModel):
     """Supervised warm start with LoRA: a language model learns the format, the conditions and a teacher's
     confidence at every evidence stage (see `ddx.train.targets`)."""
@@ -126,11 +145,12 @@ class NanoConfig(BaseModel):
         return -(-8 * self.width // 48) * 16
 
 
-Config = SFTConfig | TabularConfig | RLConfig | NanoConfig
-_METHODS: dict[str, type[SFTConfig] | type[TabularConfig] | type[RLConfig] | type[NanoConfig]] = {
+Config = SFTConfig | TabularConfig | TeacherConfig | RLConfig | NanoConfig
+_METHODS: dict[str, type[SFTConfig | TabularConfig | TeacherConfig | RLConfig | NanoConfig]] = {
     "sft": SFTConfig,
     "rl": RLConfig,
     "tabular": TabularConfig,
+    "teacher": TeacherConfig,
     "nano": NanoConfig,
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ddx.errors import InputError
 from ddx.files import write_text
-from ddx.train.config import Config, NanoConfig, RLConfig, TabularConfig, load_config
+from ddx.train.config import Config, NanoConfig, RLConfig, TabularConfig, TeacherConfig, load_config
 from ddx.train.processes import one_first
 
 Say = Callable[[str], None]
@@ -25,6 +25,10 @@ def run(config: Config, resume: bool = False, say: Say = print) -> Path:
         from ddx.train import nano
 
         return nano.train(config, resume, say)
+    if isinstance(config, TeacherConfig):
+        from ddx.train import teacher
+
+        return teacher.train(config, say)
     from ddx.train.sft import train
 
     if config.adapter is not None and not config.adapter.exists():
