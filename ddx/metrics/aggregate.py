@@ -31,6 +31,14 @@ class Estimate:
     def to_dict(self) -> dict[str, float | int]:
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
 
+    def text(self, digits: int = 3) -> str:
+        """The figure and its interval.
+
+        >>> Estimate(0.25, 0.2, 0.3125, 100).text()
+        '0.250 (0.200 to 0.312)'
+        """
+        return f"{self.value:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
+
 
 def mean_interval(values: ArrayLike, draws: int = 1000, seed: int = 0, level: float = 0.95) -> Estimate:
     """Mean over cases. NaN marks a case for which the metric is undefined: left out of the mean and of n.

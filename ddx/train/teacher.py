@@ -13,7 +13,6 @@ text says and no more. The file written has the tabular classifier's format, `Ta
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +22,10 @@ import torch
 from ddx.case import Case
 from ddx.data.ddxplus import Patient
 from ddx.data.prepare import load_split
-from ddx.data.stages import STAGES, case_at
+from ddx.data.stages import STAGES, Stage, case_at
 from ddx.evaluation.tabular import Featuriser, Tabular, shipped_tabular, training_cases
 from ddx.metrics.aggregate import Estimate, mean_interval
+from ddx.metrics.per_case import Batch, brier_list, log_loss, pass_at
 from ddx.provenance import file_hash, versions
 from ddx.train.config import TeacherConfig
 from ddx.train.run_folder import write_json
@@ -41,24 +41,25 @@ def train(config: TeacherConfig, say: Callable[[str], None] = print) -> Path:
     torch.manual_seed(config.seed)
     features, merged = Featuriser(), as_told()
     patients = load_split(config.data, "train")
-    pathology = {p.patient_id: load_vocabulary().index(p.pathology or "") for p in patients}
     whole = features([Case("", p.age, p.sex, p.findings) for p in patients]) @ merged
-    bayes = naive_bayes(whole, np.array([pathology[p.patient_id] for p in patients]), features)
+    bayes = naive_bayes(whole, _truth(patients), features)
     pairs = training_cases(patients, config.cuts, config.seed)
-    x, y = features([case for _, case in pairs]) @ merged, np.array([pathology[p.patient_id] for p, _ in pairs])
+    x, y = features([case for _, case in pairs]) @ merged, _truth([patient for patient, _ in pairs])
     say(f"teacher: {x.shape[0]:,} presentations of {len(patients):,} patients")
     networks = [_network(config, config.seed + i, x, y, bayes, say) for i in range(config.networks)]
-    fitted = _told(merged, _as_tabular(networks, bayes))
-    teacher = Tabular(fitted, Tabular.load(config.membership or shipped_tabular()).membership)
+    (weights, biases), outer = _as_tabular(networks, bayes)
+    pathology = [(np.asarray(merged @ weights), biases), outer]  # on features as a case has them
+    teacher = Tabular(pathology, Tabular.load(config.membership or shipped_tabular()).membership)
     config.out.mkdir(parents=True, exist_ok=True)
     teacher.save(config.out / "tabular.safetensors")
     content = config.model_dump(mode="json") | {"data_sha256": file_hash(config.data / "manifest.json")}
     dev = load_split(config.data, "dev")
     for name, model in (("teacher", teacher), ("shipped tabular classifier", Tabular.load(shipped_tabular()))):
         found = _figures(model, dev)
-        content[name] = {stage: {k: asdict(e) for k, e in figures.items()} for stage, figures in found.items()}
+        content[name] = {stage: {k: e.to_dict() for k, e in figures.items()} for stage, figures in found.items()}
         for stage, figures in found.items():
-            say(f"{name}: {len(dev):,} dev patients, {stage}: {_in_words(figures)}")
+            told = ", ".join(f"{k} {e.text(4)}" for k, e in figures.items())
+            say(f"{name}: {len(dev):,} dev patients, {stage}: {told}")
     write_json(config.out / "config.json", content | {"versions": versions()})
     return config.out
 
@@ -164,26 +165,22 @@ def _as_tabular(networks: Sequence[_Corrected], bayes: Linear) -> list[Linear]:
     return [inner, (outer, sum(b * share for _, b in second) - scale * _LIFT)]
 
 
-def _told(merged: sp.csr_matrix, layers: list[Linear]) -> list[Linear]:
-    (weights, biases), outer = layers
-    return [(np.asarray(merged @ weights), biases), outer]
+def _truth(patients: Sequence[Patient]) -> np.ndarray:
+    """Index of each patient's condition, int [n]."""
+    return np.array([load_vocabulary().index(p.pathology or "") for p in patients])
 
 
-def _figures(model: Tabular, patients: Sequence[Patient]) -> dict[str, dict[str, Estimate]]:
-    """Figures by stage, n patients each."""
-    truth = np.array([load_vocabulary().index(p.pathology or "") for p in patients])
-    out = {}
+def _figures(model: Tabular, patients: Sequence[Patient]) -> dict[Stage, dict[str, Estimate]]:
+    """Figures of the whole posterior by stage, n patients each."""
+    truth, out = _truth(patients), {}
     for stage in STAGES:
         p = model.predict([case_at(patient, stage) for patient in patients])[0]
-        right = p[np.arange(len(truth)), truth]
-        out[str(stage)] = {
-            "first diagnosis": mean_interval(p.argmax(axis=1) == truth),
-            "Brier score": mean_interval(np.square(p).sum(axis=1) - 2 * right + 1),
-            "log loss": mean_interval(-np.log(np.clip(right, 1e-12, 1))),
+        ranked = np.argsort(-p, axis=1, kind="stable")
+        confidence = np.take_along_axis(p, ranked, axis=1)
+        batch = Batch(ranked, confidence, truth, [{t} for t in truth.tolist()], np.ones(len(truth), dtype=bool))
+        out[stage] = {
+            "first diagnosis": mean_interval(pass_at(batch, 1)),
+            "Brier score": mean_interval(brier_list(batch)),
+            "log loss": mean_interval(log_loss(batch)),
         }
     return out
-
-
-def _in_words(figures: dict[str, Estimate]) -> str:
-    parts = [f"{name} {e.value:.4f} ({e.low:.4f} to {e.high:.4f})" for name, e in figures.items()]
-    return ", ".join(parts)

@@ -84,7 +84,7 @@ def table(values: np.ndarray, title: str) -> list[str]:
         for column in range(len(SIZES)):
             if row == 0:
                 one = mean_interval(stated[column])
-                cells.append(f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})")
+                cells.append(one.text())
                 continue
             gap = paired_difference(by_case[row, column], stated[column])
             fits = np.nanmean(values[row, column], axis=1) - np.nanmean(values[0, column], axis=1)
@@ -195,7 +195,7 @@ def main(
         "",
         f"The model's own calibrator ({model.calibrator.kind}, {model.calibrator.n_cases:,} other cases) on all "
         f"{len(found.conf):,} of these: "
-        + ", ".join(f"{score} {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for score, one in own.items())
+        + ", ".join(f"{score} {one.text()}" for score, one in own.items())
         + f". Lists that summed to more than 1 and were rescaled: {int(rescaled.sum()):,} of {len(rescaled):,}.",
         *without_probabilities(model, shipped_folder() if folder is None else folder, found),
     ]

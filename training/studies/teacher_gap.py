@@ -23,7 +23,7 @@ from ddx.data.prepare import load_split
 from ddx.data.stages import STAGES, Stage, wording_seed
 from ddx.engines.base_models import resolve
 from ddx.evaluation.tabular import Tabular, shipped_tabular
-from ddx.metrics.aggregate import Estimate, mean_interval, paired_difference
+from ddx.metrics.aggregate import mean_interval, paired_difference
 from ddx.train.config import SFTConfig
 from ddx.train.examples import presentations, writers
 from ddx.train.packing import Pack, Packer
@@ -81,17 +81,13 @@ def main(
             divergence, same = (
                 np.concatenate(parts) for parts in zip(*(distances(model, p) for p in shown), strict=True)
             )
-        figures = [_words(mean_interval(values)) for values in (divergence, same)]
+        figures = [mean_interval(values).text(4) for values in (divergence, same)]
         typer.echo(f"  divergence {figures[0]}, first token {figures[1]}, n={patients:,}")
         if first is None:
             first = divergence, same
             continue
-        more = [_words(paired_difference(a, b)) for a, b in zip((divergence, same), first, strict=True)]
+        more = [paired_difference(a, b).text(4) for a, b in zip((divergence, same), first, strict=True)]
         typer.echo(f"  minus the first: divergence {more[0]}, first token {more[1]}")
-
-
-def _words(figure: Estimate) -> str:
-    return f"{figure.value:.4f} ({figure.low:.4f} to {figure.high:.4f})"
 
 
 if __name__ == "__main__":
