@@ -70,6 +70,7 @@ def test_a_case_from_the_own_list_to_the_next_case(browser: Any, app: Served) ->
     page.get_by_text("What to ask next", exact=True).click()
     page.get_by_role("button", name="Rank what to ask").click()
     page.get_by_role("region", name="What to ask next").wait_for()
+    settled(page)  # the table comes before the button below it has its place
     page.get_by_role("button", name=re.compile("Ask with")).click()
     page.locator(".ddx-short").nth(1).wait_for()
     assert faults(page) == []
