@@ -16,7 +16,8 @@ from ddx.evaluation.tabular import Tabular, shipped_tabular
 from ddx.train.config import SFTConfig
 from ddx.train.examples import presentations
 from ddx.train.packing import AnswerWriter
-from ddx.train.targets import Target
+from ddx.train.targets import Target, from_list
+from ddx.vocabulary import load_vocabulary
 
 Shown = list[tuple[Patient, list[int], list[bool]]]
 
@@ -59,3 +60,17 @@ def test_no_line_teaches_which_name_begins_and_nothing_else() -> None:
     whole = writer.write(target, 1)
     assert (whole.tokens[0], whole.targets[0]) == (answer.tokens[0], answer.targets[0])
     assert bytes(whole.tokens) == b"gout 60\n"
+
+
+def test_names_of_a_written_differential_say_what_it_leaves_to_something_else() -> None:
+    vocabulary = load_vocabulary()
+    sure, unsure = (
+        from_list([("GERD", first), ("Anemia", 0.02), ("Influenza", 0.0)], vocabulary, 5) for first in (0.97, 0.08)
+    )
+    for target, other in ((sure, 0.01), (unsure, 0.90)):
+        listed = target.scores[list(target.listed)]
+        assert listed.tolist() == sorted(listed, reverse=True)
+        unlisted = np.delete(target.scores, target.listed)
+        assert unlisted.sum() == pytest.approx(other, rel=0.1)
+        assert listed.min() >= unlisted.max(), "what is listed stays at least as likely as what is not"
+    assert unsure.confidence == (0.08, 0.02, 0.0)
