@@ -1,15 +1,19 @@
 """What a model's own token probabilities say of each line that it wrote, beyond the number in it.
 
 A greedy answer states the likeliest digits. Where a model wavers between "99" and "20" it writes "99" and hides
-the doubt; the probabilities of the digits that it did not write show it. Two signals of a line, for the `lines`
-format (name, space, whole percent):
+the doubt; the probabilities of the digits that it did not write show it, and those of the names that it did not write
+first. Three signals of a line, for the `lines` format (name, space, whole percent):
 
 - `expected`: the mean of the stated number under the model's distribution over its digits (the mean in the place of
   the mode, as Wang, Zhang & Choi 2025, arXiv 2503.03064, do for a judge's marks);
 - `name`: the probability with which the model wrote the name, given the lines before (the sequence likelihood, as
-  in Malinin & Gales 2021, arXiv 2002.07650).
+  in Malinin & Gales 2021, arXiv 2002.07650);
+- `first`: the probability with which the model would have begun its list with this name. Once "Acute rhinosinusitis"
+  stands in the first line, how likely "Chronic rhinosinusitis" is in the second says little about which of the two it
+  is; how likely it was in the first says it (token probabilities of the possible answers, as in Kadavath et al. 2022,
+  arXiv 2207.05221, here of names that take several tokens).
 
-Both come from the pass that wrote the answer. `beside` turns them into confidences of the same slots, which a
+All come from the pass that wrote the answer. `beside` turns them into confidences of the same slots, which a
 calibrator pools with the stated ones.
 """
 
@@ -26,34 +30,35 @@ from ddx.generation import Token
 
 __all__ = ["SIGNALS", "LineSignal", "beside", "line_signals"]
 
-SIGNALS = ("expected", "implied")
+SIGNALS = ("expected", "implied", "first")
 DIGITS = 4  # decimals kept: the order of a sum depends on the batch, and stored signals must be the computed ones
 
 
 class LineSignal(NamedTuple):
-    """`expected` and `name`, both in [0, 1], to four decimals."""
+    """`expected`, `name` and `first`, all in [0, 1], to four decimals."""
 
     expected: float
     name: float
+    first: float
 
 
 def beside(stated: Sequence[float], signals: Sequence[LineSignal | None]) -> NDArray[np.float64]:
-    """Confidences [2, K] of the K slots with these stated confidences, in the order of `SIGNALS`.
+    """Confidences [3, K] of the K slots with these stated confidences, in the order of `SIGNALS`.
 
-    "expected" is the signal of that name. "implied" is the chance that a name drawn line by line from the model
-    comes out at the slot: name_r · Π_{s<r} (1 − name_s). Where a line has no signal, both are what was stated.
+    "expected" and "first" are the signals of these names. "implied" is the chance that a name drawn line by line from
+    the model comes out at the slot: name_r · Π_{s<r} (1 − name_s). Where a line has no signal, all are what was stated.
 
-    >>> beside([.9, .1], [LineSignal(.8, .7), LineSignal(.1, .5)]).round(2).tolist()
-    [[0.8, 0.1], [0.7, 0.15]]
+    >>> beside([.9, .1], [LineSignal(.8, .7, .7), LineSignal(.1, .5, .2)]).round(2).tolist()
+    [[0.8, 0.1], [0.7, 0.15], [0.7, 0.2]]
     >>> beside([.9], [None]).tolist()
-    [[0.9], [0.9]]
+    [[0.9], [0.9], [0.9]]
     """
     known = [signal for signal in signals if signal is not None]
     if len(known) < len(signals):
-        return np.array([stated, stated], dtype=np.float64)
+        return np.array([stated] * len(SIGNALS), dtype=np.float64)
     name = np.array([signal.name for signal in known])
     left = np.cumprod(np.append(1.0, 1.0 - name[:-1]))
-    return np.array([[signal.expected for signal in known], name * left])
+    return np.array([[signal.expected for signal in known], name * left, [signal.first for signal in known]])
 
 
 def line_signals(tokens: Sequence[Token]) -> list[LineSignal | None]:
@@ -64,27 +69,64 @@ def line_signals(tokens: Sequence[Token]) -> list[LineSignal | None]:
     >>> first = Token("9", -0.22, (nine, two))
     >>> line = [Token("Gout", -0.1), Token(" ", 0.0), first, Token("5", 0.0, (("5", 0.0),)), Token("\\n", 0.0, (end,))]
     >>> line_signals(line)  # .80 · 95 % + .20 · 24.5 %; the text after the line end is an empty line
-    [LineSignal(expected=0.8083, name=0.9048), None]
+    [LineSignal(expected=0.8083, name=0.9048, first=0.9048), None]
     """
     lines: list[list[Token]] = [[]]
     for token in tokens:
         if token.text:
             lines[-1].append(token)
         lines += [[] for _ in range(token.text.count("\n"))]
-    return [_signal(line) if line else None for line in lines]
+    found: list[LineSignal | None] = []
+    head: list[Token] = []  # the name in the first line that has one
+    for line in lines:
+        begin, digits = _number(line)
+        if not digits:
+            found.append(None)
+            continue
+        name = line[:begin]
+        head = head or name
+        expected = _expected(line[begin : begin + 2], digits)
+        values = expected, _probability(name), _instead(name, head)
+        found.append(LineSignal(*(round(value, DIGITS) for value in values)))
+    return found
 
 
-def _signal(line: list[Token]) -> LineSignal | None:
-    end = len(line) - 1 if "\n" in line[-1].text else len(line)
+def _number(line: list[Token]) -> tuple[int, int]:
+    """Where the number at the end of a line begins, and of how many digits it is; (0, 0) where a line is not a name, a
+    space and one or two digits with what else could have stood there."""
+    end = len(line) - 1 if line and "\n" in line[-1].text else len(line)
     begin = end
     while begin > 0 and _is_digit(line[begin - 1].text):
         begin -= 1
-    digits = line[begin:end]
     spaced = begin > 0 and line[begin - 1].text.endswith(" ")
-    if not spaced or not 1 <= len(digits) <= 2 or not digits[0].alternatives:
-        return None
-    name = math.exp(sum(token.logprob for token in line[:begin]))
-    return LineSignal(round(_expected(line[begin : begin + 2], len(digits)), DIGITS), round(name, DIGITS))
+    if not spaced or not 1 <= end - begin <= 2 or not line[begin].alternatives:
+        return 0, 0
+    return begin, end - begin
+
+
+def _probability(tokens: Sequence[Token]) -> float:
+    return math.exp(sum(token.logprob for token in tokens))
+
+
+def _instead(name: Sequence[Token], head: Sequence[Token]) -> float:
+    """The probability of `name` where `head` was written.
+
+    They share their first tokens; where they part, that of the name's token is among the alternatives of the head's (at
+    most the least of them where it is not); what follows it was never computed there, and is taken from the name's own
+    line. Names that part at the same token are each given all that it has: the sum over a list can exceed 1.
+    """
+    if name is head:
+        return _probability(name)
+    same = 0
+    while same < min(len(name), len(head)) and name[same].text == head[same].text:
+        same += 1
+    if same == len(name):  # written twice
+        return _probability(head[:same])
+    if same == len(head) or not head[same].alternatives:
+        return 0.0
+    ways = dict(head[same].alternatives)
+    there = ways.get(name[same].text, min(ways.values()))
+    return math.exp(there) * _probability(head[:same]) * _probability(name[same + 1 :])
 
 
 def _expected(tokens: list[Token], digits: int) -> float:

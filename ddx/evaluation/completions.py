@@ -18,7 +18,7 @@ __all__ = ["read_lines", "records_of", "stored_answers", "to_lines"]
 
 
 def records_of(sample: Sample, answers: Sequence[Answered]) -> list[dict[str, Any]]:
-    """One record a case: what was written, its cost, and [expected, name] of each line (see `LineSignal`)."""
+    """One record a case: what was written, its cost, and the signals of each line (see `LineSignal`)."""
     return [
         {"case_id": case.case_id, "stage": stage, "completion": generation.text, "truncated": generation.truncated,
          "tokens": len(generation.token_ids), "prompt_tokens": generation.prompt_tokens,

@@ -30,7 +30,9 @@ ARMS: dict[str, tuple[str, tuple[str, ...]]] = {  # name → kind, signals
     "list-softmax, stated": ("list-softmax", ()),
     "list-softmax, stated and expected": ("list-softmax", ("expected",)),
     "list-softmax, stated and implied": ("list-softmax", ("implied",)),
+    "list-softmax, stated and first": ("list-softmax", ("first",)),
     "list-softmax, stated, expected and implied": ("list-softmax", ("expected", "implied")),
+    "list-softmax, all four": ("list-softmax", ("expected", "implied", "first")),
 }
 REFERENCE = "list-softmax, stated"
 
