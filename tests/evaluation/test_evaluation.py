@@ -96,7 +96,7 @@ def test_stored_completions_of_other_cases_are_refused(tmp_path: Path) -> None:
 
     path, sample = tmp_path / "c.jsonl", sample_of([1], ["initial"])
     row = {"case_id": "p-initial", "completion": "Gout 9", "tokens": 3, "prompt_tokens": 9, "truncated": False,
-           "signals": [[0.11, 0.9], None]}  # fmt: skip
+           "signals": [[0.11, 0.9, 0.9], None]}  # fmt: skip
     path.write_text(json.dumps({**row, "seconds": 0.1}) + "\n")
     ((text, generation, signals),) = stored_answers(path, Echo(), sample)  # type: ignore[arg-type]
     assert (text, generation.text, len(generation.token_ids)) == ("text", "Gout 9", 3)

@@ -1,8 +1,8 @@
 """Which calibrator: kinds and signals compared by ten-fold cross-validation on the calibration patients of a model.
 
-    python training/studies/calibrators.py runs/smollm2-135m-sft-3 --size 500
+    python training/studies/calibrators.py runs/smollm2-135m-sft-6 --size 750
 
-reads the answers that `ddx calibrate --size 500` left in the model's folder, prints a table, and writes it there
+reads the answers that `ddx calibrate --size 750` left in the model's folder, prints a table, and writes it there
 (calibrators.md). Folds are by patient; differences to "stated" are paired over cases. No test patient takes part.
 """
 
