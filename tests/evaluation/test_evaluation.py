@@ -100,7 +100,7 @@ def test_stored_completions_of_other_cases_are_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps({**row, "seconds": 0.1}) + "\n")
     ((text, generation, signals),) = stored_answers(path, Echo(), sample)  # type: ignore[arg-type]
     assert (text, generation.text, len(generation.token_ids)) == ("text", "Gout 9", 3)
-    assert signals == ((0.11, 0.9), None)
+    assert signals == ((0.11, 0.9, 0.9), None)
     for content, reason in (
         (json.dumps({**row, "seconds": 0.1, "case_id": "other"}), "other cases"),
         (json.dumps(row), "not the completions"),
