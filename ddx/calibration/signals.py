@@ -115,12 +115,10 @@ def _instead(name: Sequence[Token], head: Sequence[Token]) -> float:
     most the least of them where it is not); what follows it was never computed there, and is taken from the name's own
     line. Names that part at the same token are each given all that it has: the sum over a list can exceed 1.
     """
-    if name is head:
-        return _probability(name)
     same = 0
     while same < min(len(name), len(head)) and name[same].text == head[same].text:
         same += 1
-    if same == len(name):  # written twice
+    if same == len(name):  # the first line itself, or its name once more
         return _probability(head[:same])
     if same == len(head) or not head[same].alternatives:
         return 0.0
