@@ -33,12 +33,16 @@ class Answer:
 
 @dataclass
 class Pack:
-    """One training sequence: `tokens` [T], `positions` [T], `visible` bool [T, T]; the loss at sequence index
-    `at[j]` predicts distribution j given as (`row`, `token`, `weight`) triplets."""
+    """One training sequence: `tokens` [T], `positions` [T]; the loss at sequence index `at[j]` predicts distribution j
+    given as (`row`, `token`, `weight`) triplets.
+
+    `enter`, `leave` [T]: a token's place in a walk through the tree, and the first place behind what begins with it, so
+    that token j stands in the beginning of token i, or is i, where `enter[j] <= enter[i] < leave[j]`."""
 
     tokens: np.ndarray
     positions: np.ndarray
-    visible: np.ndarray
+    enter: np.ndarray
+    leave: np.ndarray
     at: np.ndarray
     row: np.ndarray
     token: np.ndarray
@@ -133,15 +137,19 @@ def pack(presentations: Sequence[tuple[list[int], Answer]]) -> Pack:
         at += path[len(prompt) - 1 :]
         targets += answer.targets
     size = len(nodes)
-    tokens, positions = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
-    visible = np.eye(size, dtype=bool)
-    for (parent, token), index in nodes.items():  # in the order of insertion: parents first
-        tokens[index] = token
-        if parent >= 0:
-            positions[index] = positions[parent] + 1
-            visible[index] |= visible[parent]
+    tokens, parents = np.array([token for _, token in nodes]), [parent for parent, _ in nodes]
+    positions, enter, below = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64), [1] * size
+    for index in reversed(range(size)):  # parents come first in the order of insertion
+        if parents[index] >= 0:
+            below[parents[index]] += below[index]
+    free = [0] * (size + 1)  # the place of a node's next child; at -1, of the next root
+    for index, parent in enumerate(parents):
+        positions[index] = positions[parent] + 1 if parent >= 0 else 0
+        enter[index] = free[parent]
+        free[parent] += below[index]
+        free[index] = enter[index] + 1
     return Pack(
-        tokens, positions, visible, np.array(at),
+        tokens, positions, enter, enter + np.array(below), np.array(at),
         np.array([j for j, target in enumerate(targets) for _ in target]),
         np.array([t for target in targets for t in target]),
         np.array([w for target in targets for w in target.values()], dtype=np.float32),

@@ -45,33 +45,44 @@ class Packs(Dataset):
 
 
 def collate(packs: list[Pack]) -> dict[str, torch.Tensor]:
-    """One pack to tensors; `mask` is additive float32 [1, 1, T, T]."""
-    (pack,) = packs
-    visible = torch.from_numpy(pack.visible)
-    mask = torch.zeros(visible.shape).masked_fill_(~visible, torch.finfo(torch.float32).min)
-    return {
-        "input_ids": torch.from_numpy(pack.tokens)[None],
-        "positions": torch.from_numpy(pack.positions)[None],
-        "mask": mask[None, None],
-        "at": torch.from_numpy(pack.at),
-        "row": torch.from_numpy(pack.row),
-        "token": torch.from_numpy(pack.token),
-        "weight": torch.from_numpy(pack.weight),
+    """Packs to tensors: [B, T], padded to the longest; `at` counts through the rows, and `weight` makes a sum over all
+    targets the mean over the packs of a pack's mean."""
+    long = max(len(pack.tokens) for pack in packs)
+    alone = [np.arange(len(p.tokens), long) for p in packs]  # a token of the padding sees itself only
+    before = np.cumsum([0, *(len(p.at) for p in packs[:-1])])
+    arrays = {
+        "input_ids": np.stack([np.append(p.tokens, 0 * rest) for p, rest in zip(packs, alone, strict=True)]),
+        "positions": np.stack([np.append(p.positions, 0 * rest) for p, rest in zip(packs, alone, strict=True)]),
+        "enter": np.stack([np.append(p.enter, rest) for p, rest in zip(packs, alone, strict=True)]),
+        "leave": np.stack([np.append(p.leave, rest + 1) for p, rest in zip(packs, alone, strict=True)]),
+        "at": np.concatenate([p.at + row * long for row, p in enumerate(packs)]),
+        "row": np.concatenate([p.row + start for p, start in zip(packs, before, strict=True)]),
+        "token": np.concatenate([p.token for p in packs]),
+        "weight": np.concatenate([p.weight / np.float32(len(p.at) * len(packs)) for p in packs]),
     }
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def pack_mask(batch: dict[str, torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
+    """What is added to the attention's scores [B, 1, T, T]: 0 where a token sees another, else the lowest number."""
+    enter, leave = batch["enter"], batch["leave"]
+    visible = (enter[:, None] <= enter[:, :, None]) & (enter[:, :, None] < leave[:, None])
+    mask = torch.zeros(visible.shape, dtype=dtype, device=enter.device)
+    return mask.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
 
 
 def pack_loss(model: Any, batch: dict[str, torch.Tensor], candidates: torch.Tensor | None) -> torch.Tensor:
-    """Mean cross-entropy against the soft targets at the answer positions.
+    """Mean cross-entropy against the soft targets at the answer positions; the mean of it over several packs.
 
     `candidates` [V'] restricts the softmax to these token ids (it must hold every target token); None uses the
     whole vocabulary.
     """
     hidden = model.model(
         input_ids=batch["input_ids"],
-        attention_mask=batch["mask"].to(model.dtype),
+        attention_mask=pack_mask(batch, model.dtype),
         position_ids=batch["positions"],
         use_cache=False,
-    ).last_hidden_state[0, batch["at"]]
+    ).last_hidden_state.flatten(0, 1)[batch["at"]]
     weights, column = model.lm_head.weight, batch["token"]
     if candidates is not None:
         weights = weights[candidates]
@@ -80,7 +91,7 @@ def pack_loss(model: Any, batch: dict[str, torch.Tensor], candidates: torch.Tens
         column = place[column]
     with torch.autocast(hidden.device.type, enabled=False):  # a log-probability needs more than bfloat16
         logp = torch.log_softmax(hidden.float() @ weights.T.float(), dim=-1)
-    return -(logp[batch["row"], column] * batch["weight"]).sum() / len(batch["at"])
+    return -(logp[batch["row"], column] * batch["weight"]).sum()
 
 
 class PackModel(torch.nn.Module):
@@ -194,8 +205,9 @@ def shrink(adapter: Path, base: str) -> None:
 
 def _model(config: SFTConfig, folder: str) -> Any:
     dtype = torch.bfloat16 if config.bf16 else torch.float32
-    # eager attention: on a CPU its backward pass is faster than the fused kernel's under a dense mask
-    base = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager")
+    # On a CPU the backward pass of eager attention is faster than the fused kernel's under a dense mask.
+    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    base = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
     layers = range(config.lora_first_layer, base.config.num_hidden_layers)
     if not layers:
         raise InputError(f"lora_first_layer is {config.lora_first_layer}, the base has {base.config.num_hidden_layers}")
@@ -228,9 +240,11 @@ def _start_from(adapter: Path, model: Any) -> None:
 
 
 def _arguments(config: SFTConfig, steps: int) -> TrainingArguments:
+    # On a GPU the packs of a step are computed together: one after another, most of it would wait for work.
+    together = config.packs_per_step if torch.cuda.is_available() else 1
     return TrainingArguments(
-        output_dir=str(config.out / "checkpoints"), max_steps=steps, per_device_train_batch_size=1,
-        gradient_accumulation_steps=config.packs_per_step, learning_rate=config.learning_rate,
+        output_dir=str(config.out / "checkpoints"), max_steps=steps, per_device_train_batch_size=together,
+        gradient_accumulation_steps=config.packs_per_step // together, learning_rate=config.learning_rate,
         lr_scheduler_type="cosine_with_min_lr", lr_scheduler_kwargs={"min_lr_rate": 0.03},
         warmup_steps=max(1, round(config.warmup_share * steps)), weight_decay=0.0, adam_beta2=0.99,
         max_grad_norm=1.0, logging_steps=5, save_steps=config.save_steps, save_total_limit=2, report_to=[],

@@ -50,6 +50,15 @@ def test_a_pack_has_the_loss_of_its_presentations_alone(model: LlamaForCausalLM)
     assert torch.allclose(together, alone, atol=1e-5)
 
 
+def test_packs_of_a_step_have_the_mean_of_their_losses(model: LlamaForCausalLM) -> None:
+    rng = np.random.default_rng(4)
+    packs = [pack([one for _ in range(n) for one in _presentations(rng)]) for n in (1, 3, 2)]
+    assert len({len(p.tokens) for p in packs}) == 3
+    with torch.no_grad():
+        alone = torch.stack([pack_loss(model, collate([p]), None) for p in packs]).mean()
+        assert torch.allclose(pack_loss(model, collate(packs), None), alone, atol=1e-5)
+
+
 def test_restricting_the_softmax_to_all_tokens_changes_nothing(model: LlamaForCausalLM) -> None:
     batch = collate([pack(_presentations(np.random.default_rng(1)))])
     with torch.no_grad():

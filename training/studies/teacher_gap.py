@@ -27,7 +27,7 @@ from ddx.metrics.aggregate import mean_interval, paired_difference
 from ddx.train.config import SFTConfig
 from ddx.train.examples import presentations, writers
 from ddx.train.packing import Pack, Packer
-from ddx.train.sft import collate
+from ddx.train.sft import collate, pack_mask
 from ddx.vignette import render
 
 
@@ -49,7 +49,10 @@ def distances(model: Any, pack: Pack) -> tuple[np.ndarray, np.ndarray]:
     """For each presentation of a pack [P]: the divergence in nats, and whether the likeliest token is the target's."""
     batch = collate([pack])
     hidden = model.model(
-        input_ids=batch["input_ids"], attention_mask=batch["mask"], position_ids=batch["positions"], use_cache=False
+        input_ids=batch["input_ids"],
+        attention_mask=pack_mask(batch, model.dtype),
+        position_ids=batch["positions"],
+        use_cache=False,
     ).last_hidden_state[0, batch["at"]]
     logp = torch.log_softmax(model.lm_head(hidden), dim=-1).numpy()
     divergence, target = np.zeros(len(pack.at)), np.zeros_like(logp)
