@@ -63,12 +63,15 @@ class Model:
         self.matcher = Matcher(self.vocabulary)
         self.calibrator = calibrator or Calibrator("identity", k=k, semantics=semantics)
         self.semantics: Semantics = semantics
-        self.info = {**info, "prompt_sha256": prompt_hash(self.instructions), "engine": dict(engine.decoding)}
+        names, lines = [c.short for c in self.vocabulary], isinstance(self.format, LinesFormat)
+        self._draft = engine.line_draft(names, self.format.k) if lines else None
+        # Not for a model that never learned the format: it may write "8.5 %".
+        self._ends = engine.line_ends(names) if lines and not instructions else None
+        decoding = {**engine.decoding, **({"form": "lines"} if self._ends else {})}
+        self.info = {**info, "prompt_sha256": prompt_hash(self.instructions), "engine": decoding}
         if self.calibrator.signals and not engine.gives_probabilities:
             self.info["signals"] = "missing"
             _LOG.warning("%s: no token probabilities; confidences are calibrated without them", engine.name)
-        names = [c.short for c in self.vocabulary]
-        self._draft = engine.line_draft(names, self.format.k) if isinstance(self.format, LinesFormat) else None
 
     def prompt_text(self, case: Case, seed: int | None = None) -> str:
         """The text of a case as the model sees it, without the instructions."""
@@ -109,7 +112,7 @@ class Model:
         """For each case the text that the model saw and what it wrote; `read` takes them from there."""
         texts = [self.prompt_text(c, s) for c, s in zip(cases, seeds or [None] * len(cases), strict=True)]
         chats = [messages(text, self.instructions) for text in texts]
-        answers = self.engine.generate(chats, self.max_new_tokens, self._draft, batch_size, on_done)
+        answers = self.engine.generate(chats, self.max_new_tokens, self._draft, self._ends, batch_size, on_done)
         return [answered(text, answer, self.format) for text, answer in zip(texts, answers, strict=True)]
 
     def read_many(self, cases: Sequence[Case], answers: Sequence[Answered]) -> list[Differential]:

@@ -12,16 +12,28 @@ from typing import NamedTuple
 from transformers import AutoTokenizer
 
 from ddx.engines.engine import Messages
+from ddx.engines.line_ends import LineEnds, line_ends
 from ddx.generation import Generation, Token
 
 __all__ = ["Choice", "ChatTokens"]
 
 
 class Choice(NamedTuple):
-    """The likeliest tokens at one position, best first; the first one is taken."""
+    """The likeliest tokens at one position, best first, behind the one that is taken: mostly the best itself."""
 
     ids: list[int]
     logprobs: list[float]
+
+    def led_by(self, logprob: float, token: int) -> Choice:
+        """The same tokens behind another one, which is taken.
+
+        >>> Choice([7, 8, 9], [-0.1, -3.0, -4.0]).led_by(-3.0, 8)
+        Choice(ids=[8, 7, 9], logprobs=[-3.0, -0.1, -4.0])
+        >>> Choice([7, 8, 9], [-0.1, -3.0, -4.0]).led_by(-9.0, 5)
+        Choice(ids=[5, 7, 8], logprobs=[-9.0, -0.1, -3.0])
+        """
+        rest = [(i, p) for i, p in zip(self.ids, self.logprobs, strict=True) if i != token][: len(self.ids) - 1]
+        return Choice([token, *(i for i, _ in rest)], [logprob, *(p for _, p in rest)])
 
 
 class ChatTokens:
@@ -41,6 +53,10 @@ class ChatTokens:
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, without special tokens. Text can't forge a special token."""
         return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+
+    def line_ends(self, names: Sequence[str]) -> LineEnds | None:
+        """See `ddx.engines.line_ends`."""
+        return line_ends(self.encode, names, self.end)
 
     def prompt_ids(self, chat: Messages) -> list[int]:
         """Token ids of a chat with its generation prompt.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ddx.engines.drafting import Draft
+from ddx.engines.line_ends import LineEnds
 from ddx.errors import InputError
 from ddx.generation import Generation
 
@@ -41,18 +42,22 @@ class Engine(Protocol):
     def line_draft(self, names: Sequence[str], lines: int) -> Draft | None:
         """A drafter for so many lines that begin with these names; None where the engine takes no drafts."""
 
+    def line_ends(self, names: Sequence[str]) -> LineEnds | None:
+        """The form of lines that begin with these names; None where the engine can't keep an answer to it."""
+
     def generate(
         self,
         chats: Sequence[Messages],
         max_new_tokens: int,
         draft: Draft | None = None,
+        ends: LineEnds | None = None,
         batch_size: int = 24,
         on_done: Callable[[int], None] | None = None,
     ) -> list[Generation]:
         """One completion a chat, in the order of `chats`. `on_done` hears how many more are done.
 
         A chat that could not be answered, though others could, has a generation with `error`. `draft` and
-        `batch_size` are hints: an engine that batches by itself ignores them.
+        `batch_size` are hints: an engine that batches by itself ignores them. With `ends` a number ends its line.
         """
 
 

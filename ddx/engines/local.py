@@ -20,6 +20,7 @@ from ddx.engines.base_models import resolve
 from ddx.engines.chat import ChatTokens, Choice
 from ddx.engines.drafting import Draft, like, line_drafter
 from ddx.engines.engine import Messages
+from ddx.engines.line_ends import LineEnds
 from ddx.engines.memory import keep_freed_memory
 from ddx.engines.packed import pack_linears
 from ddx.errors import InputError
@@ -77,6 +78,7 @@ class TransformersEngine(ChatTokens):
         chats: Sequence[Messages],
         max_new_tokens: int,
         draft: Draft | None = None,
+        ends: LineEnds | None = None,
         batch_size: int = 24,
         on_done: Callable[[int], None] | None = None,
     ) -> list[Generation]:
@@ -90,7 +92,7 @@ class TransformersEngine(ChatTokens):
         for start in range(0, len(order), batch_size):
             part = order[start : start + batch_size]
             began = time.perf_counter()
-            rows = self._batch([prompts[i] for i in part], begun, max_new_tokens, draft)
+            rows = self._batch([prompts[i] for i in part], begun, max_new_tokens, draft, ends)
             each = (time.perf_counter() - began) / len(part)
             for i, choices in zip(part, rows, strict=True):
                 out[i] = self._generation(choices, len(prompts[i]), each)
@@ -132,7 +134,7 @@ class TransformersEngine(ChatTokens):
 
     @torch.inference_mode()
     def _batch(
-        self, prompts: list[list[int]], begun: _Begun | None, limit: int, draft: Draft | None
+        self, prompts: list[list[int]], begun: _Begun | None, limit: int, draft: Draft | None, ends: LineEnds | None
     ) -> list[list[Choice]]:
         """Greedy choices after each prompt. `begun` holds beginnings that were computed before."""
         cache, mask, chosen = self._read(prompts, begun)
@@ -149,7 +151,7 @@ class TransformersEngine(ChatTokens):
                 rows = torch.tensor(alive)
                 cache.batch_select_indices(rows.to(self.device))
                 mask, held = mask[rows], [held[at] for at in alive]
-            mask = self._step(prompts, held, chosen, cache, mask, limit, draft)
+            mask = self._step(prompts, held, chosen, cache, mask, limit, draft, ends)
 
     def _goes_on(self, choices: list[Choice], limit: int) -> bool:
         return choices[-1].ids[0] != self.end and len(choices) < limit
@@ -180,27 +182,31 @@ class TransformersEngine(ChatTokens):
 
     def _step(
         self, prompts: list[list[int]], held: list[int], chosen: list[list[Choice]], cache: Cache,
-        mask: torch.Tensor, limit: int, draft: Draft | None,
+        mask: torch.Tensor, limit: int, draft: Draft | None, ends: LineEnds | None,
     ) -> torch.Tensor:  # fmt: skip
         """One pass over the rows of the cache: adds to `chosen` and gives the mask with the new slots."""
         going = [self._goes_on(chosen[row], limit) for row in held]
+        written = [[c.ids[0] for c in chosen[row]] for row in held]
         drafts: list[list[int]] = [[] for _ in held]
         if draft:
             most = max(0, DRAFTED // len(held) - 1)
             for at, row in enumerate(held):
                 if going[at]:
-                    drafts[at] = draft([c.ids[0] for c in chosen[row]])[: min(most, limit - len(chosen[row]) - 1)]
+                    drafts[at] = draft(written[at])[: min(most, limit - len(chosen[row]) - 1)]
         size, wide = len(held), 1 + max(map(len, drafts))
         ids = torch.zeros(size, wide, dtype=torch.long)
         fresh = torch.zeros(size, wide, dtype=torch.long)
         positions = torch.zeros(size, wide, dtype=torch.long)
         for at, row in enumerate(held):
-            tokens = [chosen[row][-1].ids[0], *drafts[at]]
+            tokens = [written[at][-1], *drafts[at]]
             ids[at, : len(tokens)] = torch.tensor(tokens)
             fresh[at, : len(tokens)] = 1
             begin = len(prompts[row]) + len(chosen[row]) - 1
             positions[at] = torch.arange(begin, begin + wide)
-        choice = self._forward(ids, torch.cat([mask, fresh], 1), positions, cache, keep=wide)
+        form = ends and [
+            [ends.allowed([*written[at], *drafts[at][:n]]) for n in range(1 + len(drafts[at]))] for at in range(size)
+        ]
+        choice = self._forward(ids, torch.cat([mask, fresh], 1), positions, cache, wide, form)
         for at, row in enumerate(held):
             kept = 0
             if going[at]:
@@ -214,9 +220,11 @@ class TransformersEngine(ChatTokens):
         return torch.cat([mask, fresh], 1)
 
     def _forward(
-        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Cache, keep: int
-    ) -> list[list[Choice]]:
-        """The likeliest tokens [rows][keep] after each of the last `keep` tokens."""
+        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Cache, keep: int,
+        form: Sequence[Sequence[frozenset[int] | None]] | None = None,
+    ) -> list[list[Choice]]:  # fmt: skip
+        """The likeliest tokens [rows][keep] after each of the last `keep` tokens. `form`, for each row from its first
+        token on: which of all tokens may be taken, None where any may."""
         logits = self.model(
             input_ids=ids.to(self.device),
             attention_mask=mask.to(self.device),
@@ -226,11 +234,17 @@ class TransformersEngine(ChatTokens):
             logits_to_keep=keep,
         ).logits.float()
         best, likeliest = logits.topk(min(ALTERNATIVES, logits.shape[-1]), dim=-1)
-        best = best - logits.logsumexp(-1, keepdim=True)
-        return [
+        total = logits.logsumexp(-1, keepdim=True)
+        choices = [
             [Choice(*position) for position in zip(*row, strict=True)]
-            for row in zip(likeliest.tolist(), best.tolist(), strict=True)
+            for row in zip(likeliest.tolist(), (best - total).tolist(), strict=True)
         ]
+        for row, allowed in enumerate(form or ()):
+            for at, tokens in enumerate(allowed):
+                if tokens is not None and choices[row][at].ids[0] not in tokens:
+                    logprobs = logits[row, at] - total[row, at]
+                    choices[row][at] = choices[row][at].led_by(*max((float(logprobs[t]), t) for t in tokens))
+        return choices
 
 
 def _shared(tokens: Sequence[int], prompt: Sequence[int]) -> int:

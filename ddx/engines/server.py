@@ -29,6 +29,7 @@ import httpx
 
 from ddx.engines.drafting import Draft
 from ddx.engines.engine import Messages
+from ddx.engines.line_ends import LineEnds
 from ddx.errors import DdxError, InputError
 from ddx.generation import ALTERNATIVES, Generation, Token
 
@@ -108,11 +109,16 @@ class ServerEngine:
         """None: the server decodes by itself."""
         return None
 
+    def line_ends(self, names: Sequence[str]) -> LineEnds | None:
+        """None: the server knows nothing of lines."""
+        return None
+
     def generate(
         self,
         chats: Sequence[Messages],
         max_new_tokens: int,
         draft: Draft | None = None,
+        ends: LineEnds | None = None,
         batch_size: int = 0,
         on_done: Callable[[int], None] | None = None,
     ) -> list[Generation]:

@@ -18,6 +18,7 @@ from typing import Any
 from ddx.engines.chat import ChatTokens, Choice
 from ddx.engines.drafting import Draft
 from ddx.engines.engine import Messages
+from ddx.engines.line_ends import FORM, LineEnds
 from ddx.engines.merging import merged_folder
 from ddx.errors import InputError
 from ddx.generation import ALTERNATIVES, Generation
@@ -68,6 +69,7 @@ class VllmEngine(ChatTokens):
                 max_model_len=longest,
                 enable_prefix_caching=True,
                 use_tqdm_on_load=False,
+                logits_processors=["ddx.engines.vllm_form:KeepForm"],
                 **(on_cpu if self.device == "cpu" else {}),
             )
         self._ids = itertools.count()
@@ -85,13 +87,14 @@ class VllmEngine(ChatTokens):
         chats: Sequence[Messages],
         max_new_tokens: int,
         draft: Draft | None = None,
+        ends: LineEnds | None = None,
         batch_size: int = 0,
         on_done: Callable[[int], None] | None = None,
     ) -> list[Generation]:
         """Greedy completions, in the order of `chats`, the longest prompts first. `draft` and `batch_size` are not
         used: vLLM fills its own batches."""
         prompts = [self.prompt_ids(chat) for chat in chats]
-        settings = self._settings(max_new_tokens)
+        settings = self._settings(max_new_tokens, ends)
         engine, began = self.llm.llm_engine, time.perf_counter()
         found: dict[str, list[Choice]] = {}
         names = {i: f"ddx-{next(self._ids)}" for i in sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))}
@@ -109,13 +112,14 @@ class VllmEngine(ChatTokens):
         each = (time.perf_counter() - began) / max(1, len(prompts))
         return [self._generation(found[names[i]], len(prompt), each) for i, prompt in enumerate(prompts)]
 
-    def _settings(self, max_new_tokens: int) -> Any:
+    def _settings(self, max_new_tokens: int, ends: LineEnds | None) -> Any:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
         return SamplingParams(
             temperature=0.0, max_tokens=max_new_tokens, stop_token_ids=[self.end], ignore_eos=True,
             logprobs=ALTERNATIVES, flat_logprobs=True, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY,
+            extra_args={FORM: ends.as_numbers()} if ends else None,
         )  # fmt: skip
 
 

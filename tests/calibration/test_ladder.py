@@ -253,6 +253,7 @@ def model_with(calibrator: Calibrator | None, semantics: str = "pathology") -> M
         gives_probabilities=False,
         encode=lambda text: [],
         line_draft=lambda names, lines: None,
+        line_ends=lambda names: None,
     )
     return Model(engine, K, calibrator, {"id": "test"}, semantics=semantics)  # type: ignore[arg-type]
 

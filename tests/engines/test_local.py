@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from transformers.cache_utils import Cache
 
 from ddx.engines.attention import GROUPED, buffered_cache, joined_cache
 from ddx.engines.base_models import SMOLLM2, cache_dir, resolve
+from ddx.engines.line_ends import LineEnds
 from ddx.engines.local import TransformersEngine, _Begun, _parts_of
+from ddx.generation import ALTERNATIVES
 from ddx.prompt import messages
 
 needs_base = pytest.mark.skipif(not (cache_dir() / SMOLLM2).exists(), reason=f"run `ddx models get {SMOLLM2}` first")
@@ -116,6 +119,32 @@ def test_batches_prefixes_and_drafts_do_not_change_an_answer(
         found = engine.generate([*chats, *others], limit)
         assert [list(g.token_ids) for g in found[:3]] == [ids[:limit] for ids in plain]
         assert [g.truncated for g in found[:3]] == [ids[:limit][-1] != engine.end for ids in plain]
+
+
+class Only(LineEnds):
+    """After the first token only some may follow, which the model would not take."""
+
+    def allowed(self, written: Sequence[int]) -> frozenset[int] | None:
+        return frozenset(self.digits) if len(written) == 1 else None
+
+
+@needs_base
+@pytest.mark.slow
+@pytest.mark.model
+def test_a_token_that_is_held_back_gives_way_to_the_likeliest_that_may_come(engine: TransformersEngine) -> None:
+    chats = [messages(text, "Name three diagnoses, one per line.") for text in ("Cough.", "Itchy eyes, sneezing.")]
+    rule = Only(frozenset(), tuple(engine.encode("0123456789")), 0, engine.end)
+    model = AutoModelForCausalLM.from_pretrained(resolve(SMOLLM2), dtype=torch.float32)
+    free = engine.generate(chats, 12)
+    for draft in (None, lambda generated: list(free[0].token_ids[len(generated) :])):
+        for plain, held in zip(free, engine.generate(chats, 12, draft, rule), strict=True):
+            assert held.token_ids[:1] == plain.token_ids[:1] and held.token_ids[1] in rule.digits
+            ids = torch.tensor([[*engine.prompt_ids(chats[free.index(plain)]), *held.token_ids[:1]]])
+            logp = model(input_ids=ids).logits[0, -1].log_softmax(-1)
+            assert held.token_ids[1] == max(rule.digits, key=lambda token: float(logp[token]))
+            token = held.tokens[1]
+            assert token.logprob == pytest.approx(float(logp[held.token_ids[1]]), abs=1e-3)
+            assert token.alternatives[1][0] == plain.tokens[1].text and len(token.alternatives) == ALTERNATIVES
 
 
 @needs_base

@@ -42,6 +42,9 @@ class Silent:
     def line_draft(self, names: list[str], lines: int) -> None:
         return None
 
+    def line_ends(self, names: list[str]) -> None:
+        return None
+
 
 MODEL = Model(Silent(), 5, None, {"id": "m", "base": "b"})  # type: ignore[arg-type]
 

@@ -135,8 +135,11 @@ class Silent:
 
     name, decoding, gives_probabilities = "stored", MappingProxyType({}), True
 
-    def line_draft(self, names: Sequence[str]) -> None:
+    def line_draft(self, names: Sequence[str], lines: int) -> None:
         """None: nothing is to be written."""
+
+    def line_ends(self, names: Sequence[str]) -> None:
+        """None, too."""
 
 
 def main(
