@@ -61,7 +61,7 @@ class Calibrator:
         covariates. "temperature": log_slope, one number. "identity": none.
     signals: names of the F − 1 lists of confidences that are used beside the stated one.
     covariates, centre, spread: names, means and standard deviations of the m covariates.
-    fitted_on: sha256 of the sorted ids of the cases fitted on.
+    n_cases: how many cases it was fitted on. fitted_on: sha256 of the sorted ids of the patients among them.
     """
 
     kind: Kind

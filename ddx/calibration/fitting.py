@@ -45,6 +45,7 @@ def fit(
     x: ArrayLike | None = None,
     beside: ArrayLike | None = None,
     *,
+    weight: ArrayLike | None = None,
     covariates: Sequence[str] = (),
     signals: Sequence[str] = (),
     fitted_on: str = "",
@@ -54,8 +55,9 @@ def fit(
     x [n, m] with m names in `covariates` ("list-softmax" only): what the temperature and the weight of
     "something else" may depend on, such as the log of the number of stated findings, raw: the
     standardisation is stored. beside [F − 1, n, K] with a name each in `signals` ("list-softmax" only): other
-    confidences of the same slots, pooled with the stated ones. fitted_on: sha256 of the sorted case ids, made
-    by the caller. Fit on cases that trained nothing else.
+    confidences of the same slots, pooled with the stated ones. weight [n] ("list-softmax" only): how many cases one
+    counts for, 1 unless given. fitted_on: sha256 of the sorted case ids, made by the caller. Fit on cases that trained
+    nothing else.
 
     Raises ValueError on wrong shapes, no cases, or an outcome that names an empty slot.
     """
@@ -64,8 +66,11 @@ def fit(
     if n == 0:
         raise ValueError("no cases to fit a calibrator on")
     y = checked_outcome(outcome, listed)
-    if (x is not None or beside is not None) and kind != "list-softmax":
-        raise ValueError(f"kind {kind!r} takes no covariates and no lists beside the stated one")
+    if (x is not None or beside is not None or weight is not None) and kind != "list-softmax":
+        raise ValueError(f"kind {kind!r} takes no covariates, no lists beside the stated one, and no weights")
+    w = np.ones(n) if weight is None else np.asarray(weight, dtype=np.float64)
+    if w.shape != (n,) or not (np.isfinite(w) & (w >= 0)).all() or not w.any():
+        raise ValueError(f"weight must be [{n}], each at least 0 and one above it")
     common: dict[str, Any] = {"k": k, "n_cases": n, "fitted_on": fitted_on}
     if kind == "identity":
         return Calibrator("identity", **common)
@@ -87,7 +92,7 @@ def fit(
     }
     z = Calibrator("list-softmax", **common).standardised(raw, n)
     lists = pooled(p, listed, beside, len(signals))
-    return Calibrator("list-softmax", parameters=_fit_list_softmax(lists, listed, y, z), **common)
+    return Calibrator("list-softmax", parameters=_fit_list_softmax(lists, listed, y, z, w), **common)
 
 
 def mean_log_loss(conf: ArrayLike, outcome: ArrayLike, floor: float = 1e-6) -> float:
@@ -102,8 +107,8 @@ def mean_log_loss(conf: ArrayLike, outcome: ArrayLike, floor: float = 1e-6) -> f
     return float(-np.log(np.maximum(given, floor)).mean())
 
 
-def _fit_list_softmax(p: Floats, listed: Bools, y: Ints, z: Floats) -> dict[str, list[Any]]:
-    """Maximum likelihood with a light L2, by L-BFGS with the exact gradient; p [F, n, K].
+def _fit_list_softmax(p: Floats, listed: Bools, y: Ints, z: Floats, weight: Floats) -> dict[str, list[Any]]:
+    """Maximum likelihood with a light L2, by L-BFGS with the exact gradient; p [F, n, K], weight [n].
 
     Neighbouring ranks are pulled together, so that a rank that hardly occurs takes after the one before it.
     """
@@ -126,8 +131,8 @@ def _fit_list_softmax(p: Floats, listed: Bools, y: Ints, z: Floats) -> dict[str,
         top = scores.max(axis=1, keepdims=True)
         shares = np.exp(scores - top)
         total = shares.sum(axis=1, keepdims=True)
-        nll = float((np.log(total) + top).sum() - scores[np.arange(n), y].sum())
-        error = shares / total - target  # d nll / d score; 0 in empty slots
+        nll = float(weight @ ((np.log(total) + top)[:, 0] - scores[np.arange(n), y]))
+        error = weight[:, None] * (shares / total - target)  # d nll / d score; 0 in empty slots
         by_slope = error * slopes(log_slope, slope_shift, z, k) * logs
         slope_ridge, slope_pull = _smooth(log_slope, SMOOTH)
         bias_ridge, bias_pull = _smooth(bias, PENALTY)

@@ -15,6 +15,12 @@ def calibrate(
     completions: Annotated[
         Path | None, typer.Option(help="calibration.completions.jsonl of an earlier fit, read instead of asking again.")
     ] = None,
+    vignettes: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder with vignettes to fit on too (calibration_inside.jsonl, calibration_outside.jsonl)."
+        ),
+    ] = None,
     kind: Annotated[
         str,
         typer.Option(
@@ -25,6 +31,8 @@ def calibrate(
 ) -> None:
     """Fit the calibrator on calibration patients and write it into the model's folder (calibrator.json).
 
+    No such patient has a condition that the vocabulary lacks: with vignettes of some, the calibrator learns what then
+    is to be left to "something else".
     Where it reads token probabilities, one for engines that give none is fitted on the same answers
     (calibrator_stated.json). The answers are kept beside them (calibration.completions.jsonl). Test patients are
     refused.
@@ -34,15 +42,17 @@ def calibrate(
     from ddx.evaluation.calibrate import applied, chosen, write_calibrators
     from ddx.evaluation.calibrate import calibrate as run
     from ddx.evaluation.completions import records_of, to_lines
+    from ddx.evaluation.free_text import calibration_vignettes
     from ddx.evaluation.ladder import caution
     from ddx.files import write_text
     from ddx.model import CALIBRATOR, CALIBRATOR_STATED
 
     choice = chosen(kind)
     loaded = load_for_command(str(model))
+    beside = len(calibration_vignettes(vignettes, loaded.vocabulary)) if vignettes else 0
     with bars() as progress:
-        task = progress.add_task("calibration cases", total=4 * size)
-        done = run(loaded, data, str(size), lambda n: progress.advance(task, n), completions, choice)
+        task = progress.add_task("calibration cases", total=4 * size + beside)
+        done = run(loaded, data, str(size), lambda n: progress.advance(task, n), completions, choice, vignettes)
     if completions is None:
         write_text(model / "calibration.completions.jsonl", to_lines(records_of(done.sample, done.answers)))
     write_calibrators(model, done)

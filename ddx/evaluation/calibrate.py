@@ -18,6 +18,7 @@ from ddx.calibration.signals import SIGNALS
 from ddx.data.splits import split_of
 from ddx.errors import InputError
 from ddx.evaluation.completions import stored_answers
+from ddx.evaluation.free_text import VIGNETTE, calibration_vignettes
 from ddx.evaluation.ladder import check_packages, fit_kind, kind_for
 from ddx.evaluation.sample import Sample, draw, patient_ids
 from ddx.files import write_text
@@ -38,6 +39,10 @@ __all__ = [
 ]
 
 Choice = Kind | Literal["auto"]
+# What a vignette counts for, beside a patient: 120 of other conditions at full weight bend the confidence of patients,
+# none of whom has one, out of its calibrated range; a quarter does nearly as much for the vignettes
+# (training/studies/calibrators.py).
+VIGNETTE_WEIGHT = 0.25
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class Material:
     """n readable answers to calibration cases, slots in the order written: stated conf and mask [n, K], outcome [n]
     in 0..K (K: something else), covariates x [n, m], and what the token probabilities say, beside [F, n, K] in the
     order of `signals` (F = 0 where no engine told). `rows` [n]: their places in the sample. `over` [n]: whether the
-    confidences as written summed to more than 1, and were divided by their sum to give `conf`."""
+    confidences as written summed to more than 1, and were divided by their sum to give `conf`. `weight` [n]: how many
+    cases one counts for in a fit."""
 
     conf: np.ndarray
     mask: np.ndarray
@@ -55,12 +61,13 @@ class Material:
     signals: tuple[str, ...]
     rows: np.ndarray
     over: np.ndarray
+    weight: np.ndarray
 
     def take(self, rows: np.ndarray) -> Material:
         """Some of the cases."""
         return Material(
             self.conf[rows], self.mask[rows], self.outcome[rows], self.x[rows], self.beside[:, rows], self.signals,
-            self.rows[rows], self.over[rows],
+            self.rows[rows], self.over[rows], self.weight[rows],
         )  # fmt: skip
 
     def stated_alone(self) -> Material:
@@ -86,8 +93,10 @@ def calibrate(
     on_done: Callable[[int], None] | None = None,
     completions: Path | None = None,
     kind: Choice = "auto",
+    vignettes: Path | None = None,
 ) -> Fitted:
-    """Calibrators fitted on `size` calibration patients at each evidence stage.
+    """Calibrators fitted on `size` calibration patients at each evidence stage, and on the vignettes of a folder (see
+    `ddx.evaluation.free_text`), each of which counts for `VIGNETTE_WEIGHT` patients.
 
     The unit is the case; unreadable answers are left out, as they get no calibrated confidence either.
     `completions` of an earlier fit on the same cases are read instead of asking the model again. Kind "auto": what
@@ -100,11 +109,14 @@ def calibrate(
     check_packages(kind)  # before the model answers, which takes an hour
     sample = draw(data, "calibration", size, model.vocabulary)
     refuse_test_patients(patient_ids(sample))
+    who = ids_hash(patient_ids(sample))
+    if vignettes is not None:
+        sample = sample.joined(calibration_vignettes(vignettes, model.vocabulary))
     if completions is None:
         answers = model.generate(sample.cases, on_done, sample.seeds)
     else:
         answers = stored_answers(completions, model, sample)
-    found, who = material(model, sample, answers), ids_hash(patient_ids(sample))
+    found = material(model, sample, answers)
     calibrator = fitted(kind, found, who)
     alone = fitted(kind, found.stated_alone(), who) if calibrator.signals else None
     return Fitted(calibrator, alone, sample, answers, found)
@@ -129,10 +141,12 @@ def chosen(name: str) -> Choice:
 
 def fitted(kind: Choice, found: Material, fitted_on: str = "") -> Calibrator:
     """A calibrator of a kind ("auto": see `kind_for`), with the covariates and signals that the kind takes."""
+    taken = kind_for(len(found.conf), bool(found.signals)) if kind == "auto" else kind
+    if taken != "list-softmax" and (found.weight != 1).any():
+        raise InputError(f"vignettes count for less than patients, which a fit of kind {taken!r} can't do; see --kind")
     return fit_kind(
-        kind_for(len(found.conf), bool(found.signals)) if kind == "auto" else kind,
-        found.conf, found.mask, found.outcome, found.x, found.beside,
-        covariates=COVARIATES, signals=found.signals, fitted_on=fitted_on,
+        taken, found.conf, found.mask, found.outcome, found.x, found.beside,
+        weight=found.weight, covariates=COVARIATES, signals=found.signals, fitted_on=fitted_on,
     )  # fmt: skip
 
 
@@ -160,12 +174,14 @@ def material(model: Model, sample: Sample, answers: Sequence[Answered]) -> Mater
         conf[row, : len(listed)] = written[i].conf[0]
         stated[row, : len(listed)] = [c or 0.0 for c in written[i].stated]
         beside[:, row, : len(listed)] = written[i].beside[:, 0]
-        if keys[sample.truth[i]] in listed:
-            outcome[row] = listed.index(keys[sample.truth[i]])
+        truth = keys[sample.truth[i]] if sample.truth[i] < len(keys) else ""
+        if truth in listed:
+            outcome[row] = listed.index(truth)
     x = np.array([[covariates(answers[i].text)[name] for name in COVARIATES] for i in rows])
     signals = SIGNALS if any(answers[i].signals for i in rows) else ()
     _, over = to_unit_sum(stated)
-    return Material(conf, mask, outcome, x, beside[: len(signals)], signals, np.array(rows), over)
+    weight = np.array([VIGNETTE_WEIGHT if sample.stages[i] == VIGNETTE else 1.0 for i in rows])
+    return Material(conf, mask, outcome, x, beside[: len(signals)], signals, np.array(rows), over, weight)
 
 
 def refuse_test_patients(ids: list[str]) -> None:

@@ -78,18 +78,22 @@ def fit_kind(
     x: ArrayLike | None = None,
     beside: ArrayLike | None = None,
     *,
+    weight: ArrayLike | None = None,
     covariates: Sequence[str] = (),
     signals: Sequence[str] = (),
     fitted_on: str = "",
 ) -> Calibrator:
     """Fit any kind; the arguments are those of `ddx.calibration.fitting.fit`, and what a kind can't use is left out:
-    covariates go to "list-softmax" alone, signals to it and to "sigmoid".
+    covariates and weights go to "list-softmax" alone, signals to it and to "sigmoid".
 
     Raises ValueError on wrong shapes, and InputError where a kind's package is not installed.
     """
     check_packages(kind)
     if kind == "list-softmax":
-        return fit(kind, conf, mask, outcome, x, beside, covariates=covariates, signals=signals, fitted_on=fitted_on)
+        return fit(
+            kind, conf, mask, outcome, x, beside,
+            weight=weight, covariates=covariates, signals=signals, fitted_on=fitted_on,
+        )  # fmt: skip
     if kind in ("identity", "temperature", "isotonic"):
         return fit(kind, conf, mask, outcome, fitted_on=fitted_on)
     p, listed = checked_lists(conf, mask)

@@ -10,20 +10,21 @@ from ddx.case import Case
 from ddx.data.ddxplus import Patient
 from ddx.data.prepare import load_split, sample
 from ddx.data.splits import Split
-from ddx.data.stages import STAGES, Stage, case_at, wording_seed
+from ddx.data.stages import STAGES, case_at, wording_seed
 from ddx.metrics.ddxplus import THRESHOLD
 from ddx.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
 class Sample:
-    """n cases in a fixed order: the case, its stage, its wording seed, and the gold as condition indices.
+    """n cases in a fixed order: the case, its stage, its wording seed, and the gold as condition indices (the number of
+    conditions where it is none of them).
 
     `shown`: the gold above DDXPlus's threshold of 0.01 (all of it where the probabilities are not known).
     """
 
     cases: list[Case]
-    stages: list[Stage]
+    stages: list[str]
     seeds: list[int]
     truth: list[int]
     gold: list[frozenset[int]]
@@ -43,6 +44,13 @@ class Sample:
     def after(self, each: int) -> Sample:
         """The cases of every stage but for the first `each`."""
         return self._at([i for stage in STAGES for i in self.where(stage)[each:]])
+
+    def joined(self, other: Sample) -> Sample:
+        """These cases, then those."""
+        return Sample(
+            [*self.cases, *other.cases], [*self.stages, *other.stages], [*self.seeds, *other.seeds],
+            [*self.truth, *other.truth], [*self.gold, *other.gold], [*self.shown, *other.shown],
+        )  # fmt: skip
 
     def _at(self, rows: Sequence[int]) -> Sample:
         parts = (self.cases, self.stages, self.seeds, self.truth, self.gold, self.shown)

@@ -43,6 +43,21 @@ def test_few_cases_hold_the_temperature_near_one() -> None:
     assert 0 < found.parameters["log_slope"] < 1
 
 
+def test_a_weight_is_how_often_a_case_counts() -> None:
+    conf, mask, outcome = sample(300, 1.8)
+    whole = np.random.default_rng(3).integers(0, 4, 300)
+    new = sample(50, 1.8, seed=1)[:2]
+    weighed = fit("list-softmax", conf, mask, outcome, weight=whole).apply(*new)[0]
+    rows = np.repeat(np.arange(300), whole)
+    assert weighed == pytest.approx(fit("list-softmax", conf[rows], mask[rows], outcome[rows]).apply(*new)[0], abs=1e-4)
+    assert weighed != pytest.approx(fit("list-softmax", conf, mask, outcome).apply(*new)[0], abs=1e-3)
+    for bad in (np.ones(299), np.zeros(300), -np.ones(300)):
+        with pytest.raises(ValueError, match="weight"):
+            fit("list-softmax", conf, mask, outcome, weight=bad)
+    with pytest.raises(ValueError, match="no weights"):
+        fit("temperature", conf, mask, outcome, weight=whole)
+
+
 def test_a_covariate_moves_the_temperature() -> None:
     x = np.random.default_rng(2).normal(5, 2, (6000, 1))
     conf, mask, outcome = sample(6000, np.exp(0.4 * (x[:, 0] - 5) / 2))

@@ -12,6 +12,8 @@ from ddx.calibration.calibrator import Calibrator
 from ddx.cli.main import app
 from ddx.model import CALIBRATOR, CALIBRATOR_STATED
 
+OURS = Path(__file__).parents[2] / "training" / "data"
+
 
 @pytest.mark.slow
 def test_both_are_fitted_on_the_same_answers(tiny_nano: Path, tiny_data: Path, tmp_path: Path) -> None:
@@ -34,6 +36,20 @@ def test_both_are_fitted_on_the_same_answers(tiny_nano: Path, tiny_data: Path, t
     again = ("--completions", str(folder / "calibration.completions.jsonl"))
     calibrate("--kind", "list-softmax", *again)
     assert [file.read_text() for file in files] == kept
+    few = tmp_path / "vignettes"
+    few.mkdir()
+    for side in ("inside", "outside"):
+        lines = (OURS / f"calibration_{side}.jsonl").read_text().splitlines(keepends=True)
+        (few / f"calibration_{side}.jsonl").write_text("".join(lines[:3]))
+    more = calibrate("--kind", "list-softmax", "--vignettes", str(few))
+    assert f"of {4 * 15 + 6:,} cases" in more.replace("\n", " ")
+    wider = Calibrator.from_json(files[0].read_text())
+    assert wider.n_cases > full.n_cases and wider.fitted_on == full.fitted_on  # the patients are the same
+    calibrate("--kind", "list-softmax", "--vignettes", str(few), *again)
+    assert Calibrator.from_json(files[0].read_text()) == wider
+    arguments = ["calibrate", str(folder), "--data", str(tiny_data), "--size", "15", "--vignettes", str(few), *again]
+    refused = CliRunner().invoke(app, [*arguments, "--kind", "temperature"])
+    assert refused.exit_code == 2 and "count for less than patients" in refused.output.replace("\n", " ")
     # one that reads no token probabilities serves every engine: the second, of another fit, must not stay
-    calibrate("--kind", "temperature", *again)
+    calibrate("--kind", "temperature")
     assert Calibrator.from_json(files[0].read_text()).kind == "temperature" and not files[1].exists()

@@ -1,9 +1,12 @@
 """Which calibrator: kinds and signals compared by ten-fold cross-validation on the calibration patients of a model.
 
-    python training/studies/calibrators.py runs/smollm2-135m-sft-6 --size 750
+    python training/studies/calibrators.py runs/smollm2-135m-sft-8 --size 750
 
-reads the answers that `ddx calibrate --size 750` left in the model's folder, prints a table, and writes it there
-(calibrators.md). Folds are by patient; differences to "stated" are paired over cases. No test patient takes part.
+reads the answers that `ddx calibrate --size 750 --vignettes training/data` left in the model's folder, prints a table,
+and writes it there (calibrators.md). The arms of list-softmax are fitted on the patients alone, and with vignettes of
+a quarter and of the whole weight of a patient. ECE, in thousandths: of the patients' diagnoses, beside the upper end of
+its null. Folds are by patient and vignette; differences to "stated" are paired over patients' cases. No test patient
+takes part.
 """
 
 from __future__ import annotations
@@ -17,11 +20,13 @@ import typer
 from ddx.calibration.calibrator import Calibrator
 from ddx.calibration.fitting import fit
 from ddx.data.stages import STAGES
-from ddx.evaluation.calibrate import Material, material
+from ddx.evaluation.calibrate import VIGNETTE_WEIGHT, Material, material
 from ddx.evaluation.completions import stored_answers
+from ddx.evaluation.free_text import calibration_vignettes
 from ddx.evaluation.sample import draw, patient_ids
 from ddx.files import write_text
 from ddx.metrics.aggregate import mean_interval, paired_difference
+from ddx.metrics.calibration import ece, ece_null
 from ddx.model import COVARIATES, load_model
 
 ARMS: dict[str, tuple[str, tuple[str, ...]]] = {  # name → kind, signals
@@ -37,17 +42,18 @@ ARMS: dict[str, tuple[str, tuple[str, ...]]] = {  # name → kind, signals
 REFERENCE = "list-softmax, stated"
 
 
-def held_out(found: Material, kind: str, signals: tuple[str, ...], fold: np.ndarray) -> np.ndarray:
-    """Confidences [n, K+1], "something else" last, each case by a calibrator fitted on the other folds."""
+def held_out(found: Material, kind: str, signals: tuple[str, ...], fold: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Confidences [n, K+1], "something else" last, each case by a calibrator fitted on the other folds. weight [n]:
+    what a case counts for in a fit."""
     softmax = kind == "list-softmax"
     lists = found.beside[[found.signals.index(name) for name in signals]] if softmax else None
     out = np.zeros((len(found.conf), found.conf.shape[1] + 1))
     for this in np.unique(fold):
-        learn, test = fold != this, fold == this
+        learn, test = (fold != this) & (weight > 0), fold == this
         calibrator: Calibrator = fit(
             kind, found.conf[learn], found.mask[learn], found.outcome[learn],  # type: ignore[arg-type]
             found.x[learn] if softmax else None, lists[:, learn] if lists is not None else None,
-            covariates=COVARIATES if softmax else (), signals=signals,
+            weight=weight[learn] if softmax else None, covariates=COVARIATES if softmax else (), signals=signals,
         )  # fmt: skip
         q, _ = calibrator.apply(
             found.conf[test], found.mask[test], found.x[test] if softmax else None,
@@ -64,36 +70,53 @@ def losses(q: np.ndarray, outcome: np.ndarray) -> dict[str, np.ndarray]:
     return {"log loss": -np.log(np.maximum(given, 1e-6)), "Brier": ((q - happened) ** 2).sum(axis=1)}
 
 
+def cell(q: np.ndarray, found: Material, brier: np.ndarray, rows: np.ndarray) -> str:
+    """Brier score of these cases; the ECE of their diagnoses in thousandths, beside the upper end of its null."""
+    conf, mask = q[rows, :-1], found.mask[rows]
+    error = ece(conf, found.outcome[rows][:, None] == np.arange(conf.shape[1]), mask=mask)
+    return f"{brier[rows].mean():.3f}, {1000 * error:.1f} ({1000 * ece_null(conf, mask=mask).high:.1f})"
+
+
 def main(
     folder: Annotated[Path, typer.Argument(help="A model folder with calibration.completions.jsonl.")],
     data: Annotated[Path, typer.Option()] = Path("data/ddxplus"),
     size: Annotated[int, typer.Option(help="As it was given to `ddx calibrate`.")] = 750,
+    vignettes: Annotated[Path, typer.Option(help="As it was given to `ddx calibrate`.")] = Path("training/data"),
     folds: int = 10,
 ) -> None:
     """Compare kinds of calibrators and their signals."""
     model = load_model(str(folder))
     sample = draw(data, "calibration", str(size), model.vocabulary)
+    patients = len(sample)
+    sample = sample.joined(calibration_vignettes(vignettes, model.vocabulary))
     found = material(model, sample, stored_answers(folder / "calibration.completions.jsonl", model, sample))
-    patients = np.array(patient_ids(sample))[found.rows]
     stages = np.array(sample.stages)[found.rows]
-    _, patient = np.unique(patients, return_inverse=True)
-    fold = (np.random.default_rng(0).permutation(patient.max() + 1) % folds)[patient]
-    scored = {name: losses(held_out(found, *arm, fold), found.outcome) for name, arm in ARMS.items()}
-    reference = scored[REFERENCE]
+    outside = np.array(sample.truth)[found.rows] == len(model.vocabulary)
+    patient, inside = found.rows < patients, (found.rows >= patients) & ~outside
+    _, who = np.unique(np.array(patient_ids(sample))[found.rows], return_inverse=True)
+    fold = (np.random.default_rng(0).permutation(who.max() + 1) % folds)[who]
+    alone = held_out(found, *ARMS[REFERENCE], fold, patient.astype(float))
+    reference = losses(alone, found.outcome)["log loss"][patient]
     lines = [
-        f"| calibrator (n={len(found.conf)}, {folds} folds) | log loss | minus {REFERENCE} | Brier | "
-        + " | ".join(f"{stage}" for stage in STAGES) + " |",
-        "|---|---:|---:|---:|" + "---:|" * len(STAGES),
-    ]  # fmt: skip
-    for name, loss in scored.items():
-        mean = mean_interval(loss["log loss"])
-        gap = paired_difference(loss["log loss"], reference["log loss"])
-        against = "–" if name == REFERENCE else f"{gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
-        by_stage = " | ".join(f"{loss['Brier'][stages == stage].mean():.3f}" for stage in STAGES)
-        lines.append(
-            f"| {name} | {mean.value:.3f} ({mean.low:.3f}–{mean.high:.3f}) "
-            f"| {against} | {loss['Brier'].mean():.3f} | {by_stage} |"
-        )
+        f"| calibrator ({folds} folds) | weight of a vignette | log loss, patients (n={patient.sum()}) "
+        + f"| minus {REFERENCE} | Brier | "
+        + " | ".join(f"{stage}, ECE" for stage in STAGES)
+        + f" | log loss, inside (n={inside.sum()}) | outside (n={outside.sum()}) | first, outside | else, outside |",
+        "|---|---|---:|---:|---:|" + "---:|" * (len(STAGES) + 4),
+    ]
+    for name, arm in ARMS.items():
+        for share in (0.0, VIGNETTE_WEIGHT, 1.0) if arm[0] == "list-softmax" else (0.0,):
+            q = held_out(found, *arm, fold, np.where(patient, 1.0, share))
+            loss = losses(q, found.outcome)
+            own = loss["log loss"][patient]
+            mean, gap = mean_interval(own), paired_difference(own, reference)
+            by_stage = " | ".join(cell(q, found, loss["Brier"], stages == stage) for stage in STAGES)
+            lines.append(
+                f"| {name} | {share:g} | {mean.value:.3f} ({mean.low:.3f}–{mean.high:.3f}) "
+                f"| {gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}) | {loss['Brier'][patient].mean():.3f} "
+                f"| {by_stage} | {loss['log loss'][inside].mean():.3f} | {loss['log loss'][outside].mean():.3f} "
+                f"| {q[outside, :-1].max(axis=1).mean():.2f} | {q[outside, -1].mean():.2f} |"
+            )
     text = "\n".join(lines) + "\n"
     write_text(folder / "calibrators.md", text)
     typer.echo(text)
