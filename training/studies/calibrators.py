@@ -1,10 +1,10 @@
 """Which calibrator: kinds and signals compared by ten-fold cross-validation on the calibration patients of a model.
 
-    python training/studies/calibrators.py runs/smollm2-135m-sft-8 --size 750
+    python training/studies/calibrators.py runs/smollm2-135m-sft-8 --size 750 --vignettes training/data
 
-reads the answers that `ddx calibrate --size 750 --vignettes training/data` left in the model's folder, prints a table,
-and writes it there (calibrators.md). The arms of list-softmax are fitted on the patients alone, and with vignettes of
-a quarter and of the whole weight of a patient. ECE, in thousandths: of the patients' diagnoses, beside the upper end of
+reads the answers that `ddx calibrate` with the same options left in the model's folder, prints a table, and writes it
+there (calibrators.md). The arms of list-softmax are fitted on the patients alone, and with vignettes of a quarter and
+of the whole weight of a patient. ECE, in thousandths: of the patients' diagnoses, beside the upper end of
 its null. Folds are by patient and vignette; differences to "stated" are paired over patients' cases. No test patient
 takes part.
 """
@@ -81,14 +81,15 @@ def main(
     folder: Annotated[Path, typer.Argument(help="A model folder with calibration.completions.jsonl.")],
     data: Annotated[Path, typer.Option()] = Path("data/ddxplus"),
     size: Annotated[int, typer.Option(help="As it was given to `ddx calibrate`.")] = 750,
-    vignettes: Annotated[Path, typer.Option(help="As it was given to `ddx calibrate`.")] = Path("training/data"),
+    vignettes: Annotated[Path | None, typer.Option(help="As it was given to `ddx calibrate`.")] = None,
     folds: int = 10,
 ) -> None:
     """Compare kinds of calibrators and their signals."""
     model = load_model(str(folder))
     sample = draw(data, "calibration", str(size), model.vocabulary)
     patients = len(sample)
-    sample = sample.joined(calibration_vignettes(vignettes, model.vocabulary))
+    if vignettes is not None:
+        sample = sample.joined(calibration_vignettes(vignettes, model.vocabulary))
     found = material(model, sample, stored_answers(folder / "calibration.completions.jsonl", model, sample))
     stages = np.array(sample.stages)[found.rows]
     outside = np.array(sample.truth)[found.rows] == len(model.vocabulary)
@@ -98,25 +99,33 @@ def main(
     alone = held_out(found, *ARMS[REFERENCE], fold, patient.astype(float))
     reference = losses(alone, found.outcome)["log loss"][patient]
     lines = [
-        f"| calibrator ({folds} folds) | weight of a vignette | log loss, patients (n={patient.sum()}) "
-        + f"| minus {REFERENCE} | Brier | "
+        f"| calibrator ({folds} folds) | log loss, patients (n={patient.sum()}) | minus {REFERENCE} | Brier | "
         + " | ".join(f"{stage}, ECE" for stage in STAGES)
-        + f" | log loss, inside (n={inside.sum()}) | outside (n={outside.sum()}) | first, outside | else, outside |",
-        "|---|---|---:|---:|---:|" + "---:|" * (len(STAGES) + 4),
+        + " |",
+        "|---|---:|---:|---:|" + "---:|" * len(STAGES),
     ]
+    if vignettes is not None:
+        head = f" vignette | inside (n={inside.sum()}) | outside (n={outside.sum()}) | first, outside | else, outside |"
+        lines = [lines[0] + head, lines[1] + "---:|" * 5]
     for name, arm in ARMS.items():
-        for share in (0.0, VIGNETTE_WEIGHT, 1.0) if arm[0] == "list-softmax" else (0.0,):
+        shares = (0.0, VIGNETTE_WEIGHT, 1.0) if vignettes is not None and arm[0] == "list-softmax" else (0.0,)
+        for share in shares:
             q = held_out(found, *arm, fold, np.where(patient, 1.0, share))
             loss = losses(q, found.outcome)
             own = loss["log loss"][patient]
             mean, gap = mean_interval(own), paired_difference(own, reference)
             by_stage = " | ".join(cell(q, found, loss["Brier"], stages == stage) for stage in STAGES)
-            lines.append(
-                f"| {name} | {share:g} | {mean.value:.3f} ({mean.low:.3f}–{mean.high:.3f}) "
+            line = (
+                f"| {name} | {mean.value:.3f} ({mean.low:.3f}–{mean.high:.3f}) "
                 f"| {gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}) | {loss['Brier'][patient].mean():.3f} "
-                f"| {by_stage} | {loss['log loss'][inside].mean():.3f} | {loss['log loss'][outside].mean():.3f} "
-                f"| {q[outside, :-1].max(axis=1).mean():.2f} | {q[outside, -1].mean():.2f} |"
+                f"| {by_stage} |"
             )
+            if vignettes is not None:
+                line += (
+                    f" {share:g} | {loss['log loss'][inside].mean():.3f} | {loss['log loss'][outside].mean():.3f} "
+                    f"| {q[outside, :-1].max(axis=1).mean():.2f} | {q[outside, -1].mean():.2f} |"
+                )
+            lines.append(line)
     text = "\n".join(lines) + "\n"
     write_text(folder / "calibrators.md", text)
     typer.echo(text)
