@@ -21,6 +21,7 @@ class LineEnds(NamedTuple):
     """Which tokens may come next. Token ids: each of `heads` is a condition's name and the space behind it."""
 
     heads: frozenset[tuple[int, ...]]
+    space: int
     digits: tuple[int, ...]  # of 0 to 9, in this order
     newline: int
     end: int
@@ -30,6 +31,8 @@ class LineEnds(NamedTuple):
 
         A number has further digits only while it stays a percentage: none behind 11 to 99.
         """
+        if not written or (written[-1] != self.space and written[-1] not in self.digits):
+            return None  # most tokens: asked at every one of an answer
         line = _since(written, lambda token: token == self.newline)
         number = [self.digits.index(token) for token in _since(line, lambda token: token not in self.digits)]
         if tuple(line[: len(line) - len(number)]) not in self.heads:
@@ -46,9 +49,8 @@ class LineEnds(NamedTuple):
     @classmethod
     def of(cls, numbers: Mapping[str, Any]) -> LineEnds:
         """The inverse of `as_numbers`."""
-        return cls(
-            frozenset(map(tuple, numbers["heads"])), tuple(numbers["digits"]), numbers["newline"], numbers["end"]
-        )
+        heads, digits = frozenset(map(tuple, numbers["heads"])), tuple(numbers["digits"])
+        return cls(heads, numbers["space"], digits, numbers["newline"], numbers["end"])
 
 
 def _since(tokens: Sequence[int], stop: Callable[[int], bool]) -> Sequence[int]:
@@ -60,4 +62,4 @@ def line_ends(encode: Callable[[str], list[int]], names: Iterable[str], end: int
     """The form of lines that begin with these names. `encode` maps text to token ids without special tokens."""
     space = encode("a 0")[-2]
     heads = frozenset((*encode(name), space) for name in names)
-    return LineEnds(heads, tuple(encode(f"a {digit}")[-1] for digit in range(10)), encode("a\n")[-1], end)
+    return LineEnds(heads, space, tuple(encode(f"a {digit}")[-1] for digit in range(10)), encode("a\n")[-1], end)

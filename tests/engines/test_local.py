@@ -133,7 +133,7 @@ class Only(LineEnds):
 @pytest.mark.model
 def test_a_token_that_is_held_back_gives_way_to_the_likeliest_that_may_come(engine: TransformersEngine) -> None:
     chats = [messages(text, "Name three diagnoses, one per line.") for text in ("Cough.", "Itchy eyes, sneezing.")]
-    rule = Only(frozenset(), tuple(engine.encode("0123456789")), 0, engine.end)
+    rule = Only(frozenset(), 0, tuple(engine.encode("0123456789")), 0, engine.end)
     model = AutoModelForCausalLM.from_pretrained(resolve(SMOLLM2), dtype=torch.float32)
     free = engine.generate(chats, 12)
     for draft in (None, lambda generated: list(free[0].token_ids[len(generated) :])):
