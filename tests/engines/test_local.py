@@ -140,7 +140,7 @@ def test_a_token_that_is_held_back_gives_way_to_the_likeliest_that_may_come(engi
         for plain, held in zip(free, engine.generate(chats, 12, draft, rule), strict=True):
             assert held.token_ids[:1] == plain.token_ids[:1] and held.token_ids[1] in rule.digits
             ids = torch.tensor([[*engine.prompt_ids(chats[free.index(plain)]), *held.token_ids[:1]]])
-            logp = model(input_ids=ids).logits[0, -1].log_softmax(-1)
+            logp = model(input_ids=ids).logits[0, -1].log_softmax(-1).detach()
             assert held.token_ids[1] == max(rule.digits, key=lambda token: float(logp[token]))
             token = held.tokens[1]
             assert token.logprob == pytest.approx(float(logp[held.token_ids[1]]), abs=1e-3)

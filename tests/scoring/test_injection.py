@@ -126,7 +126,7 @@ def test_what_a_case_says_is_never_read_as_the_answer(
     written = iter([""] * len(HOSTILE) + ["GERD 40\n"] * len(HOSTILE))
 
     def generate(
-        chats: Sequence[Any], limit: int, draft: object, batch: int, on_done: Callable[[int], None] | None
+        chats: Sequence[Any], limit: int, draft: object, ends: object, batch: int, on_done: Callable[[int], None] | None
     ) -> list[Generation]:
         return [Generation(next(written), (), 0, False, 0.0) for _ in chats]
 
