@@ -62,8 +62,10 @@ def test_the_cache_holds_one_merged_folder_for_one_adapter(tmp_path: Path, monke
     assert [p.name for p in (tmp_path / "merged").iterdir()] == [Path(first).name]  # nothing half-written is left
 
 
-def test_vllm_gives_the_same_answers_and_the_same_probabilities() -> None:
+def test_vllm_gives_the_same_answers_and_the_same_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("vllm")
+    # Where the processor has bfloat16 it would compute in that, and near-ties fall either way.
+    monkeypatch.setattr("ddx.engines.vllm_engine._device", lambda dtype: ("cpu", "float32"))
     cases = [demo.case for demo in demo_cases()[:12]]
     plain, fast = load_model(), load_model(engine="vllm")
     assert fast.info["engine"]["engine"] == "vllm" and "signals" not in fast.info
