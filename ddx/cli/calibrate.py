@@ -49,10 +49,10 @@ def calibrate(
 
     choice = chosen(kind)
     loaded = load_for_command(str(model))
-    beside = len(calibration_vignettes(vignettes, loaded.vocabulary)) if vignettes else 0
+    beside = calibration_vignettes(vignettes, loaded.vocabulary) if vignettes else None
     with bars() as progress:
-        task = progress.add_task("calibration cases", total=4 * size + beside)
-        done = run(loaded, data, str(size), lambda n: progress.advance(task, n), completions, choice, vignettes)
+        task = progress.add_task("calibration cases", total=4 * size + (len(beside) if beside else 0))
+        done = run(loaded, data, str(size), lambda n: progress.advance(task, n), completions, choice, beside)
     if completions is None:
         write_text(model / "calibration.completions.jsonl", to_lines(records_of(done.sample, done.answers)))
     write_calibrators(model, done)

@@ -18,7 +18,7 @@ from ddx.calibration.signals import SIGNALS
 from ddx.data.splits import split_of
 from ddx.errors import InputError
 from ddx.evaluation.completions import stored_answers
-from ddx.evaluation.free_text import VIGNETTE, calibration_vignettes
+from ddx.evaluation.free_text import VIGNETTE
 from ddx.evaluation.ladder import check_packages, fit_kind, kind_for
 from ddx.evaluation.sample import Sample, draw, patient_ids
 from ddx.files import write_text
@@ -93,9 +93,9 @@ def calibrate(
     on_done: Callable[[int], None] | None = None,
     completions: Path | None = None,
     kind: Choice = "auto",
-    vignettes: Path | None = None,
+    vignettes: Sample | None = None,
 ) -> Fitted:
-    """Calibrators fitted on `size` calibration patients at each evidence stage, and on the vignettes of a folder (see
+    """Calibrators fitted on `size` calibration patients at each evidence stage, and on `vignettes` (see
     `ddx.evaluation.free_text`), each of which counts for `VIGNETTE_WEIGHT` patients.
 
     The unit is the case; unreadable answers are left out, as they get no calibrated confidence either.
@@ -111,7 +111,7 @@ def calibrate(
     refuse_test_patients(patient_ids(sample))
     who = ids_hash(patient_ids(sample))
     if vignettes is not None:
-        sample = sample.joined(calibration_vignettes(vignettes, model.vocabulary))
+        sample = sample.joined(vignettes)
     if completions is None:
         answers = model.generate(sample.cases, on_done, sample.seeds)
     else:

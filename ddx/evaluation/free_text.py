@@ -26,22 +26,22 @@ def calibration_vignettes(folder: Path, vocabulary: Vocabulary) -> Sample:
     Raises InputError where there are none, and with file and line for one that can't be read, or whose condition does
     not stand where its file says.
     """
-    matcher, found = Matcher(vocabulary), Sample([], [], [], [], [])
+    matcher, cases, truth = Matcher(vocabulary), [], []
     for path in sorted(folder.glob("calibration_*.jsonl")):
         inside = path.name.startswith("calibration_inside")
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        # only "\n" ends a line: a text may hold other separators; its last line is empty
+        for number, line in enumerate(path.read_bytes().removesuffix(b"\n").split(b"\n"), start=1):
             try:
                 row = json.loads(line)
-                case = Case(row["id"], row["age"], row["sex"], text=row["text"])
+                cases.append(Case(row["id"], row["age"], row["sex"], text=row["text"]))
                 condition = matcher.match(row["condition"]).condition
             except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f"{path}, line {number}: not a vignette ({error!r})") from None
+                raise InputError(f"{path}, line {number}: not a vignette ({type(error).__name__}: {error})") from None
             if (condition is not None) is not inside:
                 where = "in" if condition else "not in"
                 raise InputError(f"{path}, line {number}: {row['condition']!r} is {where} the vocabulary")
-            truth = vocabulary.index(condition.key) if condition else len(vocabulary)
-            gold = frozenset({truth})
-            found = found.joined(Sample([case], [VIGNETTE], [0], [truth], [gold], [gold]))
-    if not found.cases:
+            truth.append(vocabulary.index(condition.key) if condition else len(vocabulary))
+    if not cases:
         raise InputError(f"{folder}: no calibration_inside*.jsonl or calibration_outside*.jsonl here")
-    return found
+    gold = [frozenset({one}) for one in truth]
+    return Sample(cases, [VIGNETTE] * len(cases), [0] * len(cases), truth, gold, gold)

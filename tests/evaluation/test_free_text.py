@@ -47,6 +47,16 @@ def test_a_line_that_is_no_vignette_is_named(tmp_path: Path, row: object) -> Non
         calibration_vignettes(folder(tmp_path, "calibration_outside.jsonl", GOUT, row), VOCABULARY)
 
 
+def test_a_text_may_hold_any_separator_and_a_file_in_another_encoding_is_one_line(tmp_path: Path) -> None:
+    text = GOUT["text"] + "\u2028Tophi."
+    path = tmp_path / "calibration_outside.jsonl"
+    path.write_text(json.dumps({**GOUT, "text": text}, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert [case.text for case in calibration_vignettes(tmp_path, VOCABULARY).cases] == [text]
+    path.write_bytes(json.dumps({**GOUT, "text": "café"}, ensure_ascii=False).encode("cp1252"))
+    with pytest.raises(InputError, match=r"calibration_outside.jsonl, line 1: not a vignette"):
+        calibration_vignettes(tmp_path, VOCABULARY)
+
+
 def test_a_folder_without_any_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no calibration_inside"):
         calibration_vignettes(tmp_path, VOCABULARY)
