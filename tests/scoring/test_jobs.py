@@ -128,7 +128,8 @@ def test_cancel_before_it_has_begun() -> None:
     job = a_job()
     start(job)
     job.cancel()
-    assert wait(job).state == "cancelled"
+    # the worker writes its last status before it tidies up and lets go
+    assert wait(job, lambda status: not status.active and not job.alive()).state == "cancelled"
     assert not (job.folder / "cancel").exists()
     start(job)
     finished(job)
